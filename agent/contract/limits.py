@@ -1,0 +1,30 @@
+"""How much the contract lets anyone ask for, and what an agent advertises of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agent.contract.wire import WireModel
+
+MAX_CORRELATION_BYTES = 128
+MAX_METADATA_BYTES = 4_096
+MAX_MESSAGES = 256
+MAX_STOP_STRINGS = 16
+MAX_TOKENS = 32_768
+
+
+class Limits(WireModel):
+    """An agent's limits: its operator sets them, its `info` topic shows them."""
+
+    max_message_bytes: int = Field(default=4_000_000, ge=1_024, le=250_000_000)
+    """Largest request the agent reads [bytes]; a larger one is `payload_too_large`."""
+    max_audio_s: float = Field(default=60.0, gt=0, le=3_600)
+    """Longest clip the agent hears [s]; a longer one is `audio_too_long`."""
+    max_text_chars: int = Field(default=8_000, ge=1)
+    """Longest text the agent reads or says [characters]."""
+    max_queued: int = Field(default=256, ge=1)
+    """Requests waiting or running at once; one more is `busy`."""
+    max_queued_per_client: int = Field(default=64, ge=1)
+    """The same for one client."""
+    max_deadline_ms: int = Field(default=600_000, ge=1)
+    """Longest deadline a caller may set [ms]; a longer one is shortened to it."""

@@ -1,0 +1,303 @@
+"""What a caller sends and the one terminal reply it gets back."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+
+from agent.contract.errors import RETRIABLE, ContractError, ErrorCode
+from agent.contract.limits import MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, MAX_TOKENS
+from agent.contract.terms import FinishReason, Id, ReplyMode, Role, Stage, Status
+from agent.contract.topics import MAX_TOPIC_BYTES
+from agent.contract.wire import WireModel
+
+
+def _readable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    if not text.strip():
+        raise ValueError("is empty")
+    return unicodedata.normalize("NFC", text)
+
+
+def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(metadata, allow_nan=False)) > MAX_METADATA_BYTES:
+        raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes of JSON")
+    return metadata
+
+
+Text = Annotated[str, AfterValidator(_readable)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_and_finite)]
+
+
+class _Asked(WireModel):
+    """Base of what callers write: a field nobody knows is a typing mistake, and said so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(_Asked):
+    """One turn of a conversation."""
+
+    role: Role
+    """Who says it."""
+    content: Text
+    """What is said."""
+
+
+class Sampling(_Asked):
+    """How the language model picks its words; what is left out is the engine's own default."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 always takes the likeliest word; higher is more varied."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Only the likeliest words that add up to this probability are considered."""
+    max_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
+    """Longest answer [tokens]."""
+    stop: list[str] = Field(default_factory=list, max_length=MAX_STOP_STRINGS)
+    """The answer ends before any of these."""
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    """Makes a varied answer repeatable on one engine."""
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    """Above 0: the more often a word was said, the less likely it is."""
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    """Above 0: a word that was said is less likely."""
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    """Above 1: repetition is less likely."""
+
+
+class VoiceOptions(_Asked):
+    """How an answer is to sound."""
+
+    voice: str | None = Field(default=None, min_length=1, max_length=64)
+    """One of the voices in `info`; the engine's first when left out."""
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    """Pace of the speech, relative to the voice's own."""
+    sample_rate: int | None = Field(default=None, ge=8_000, le=48_000)
+    """Samples a second of the reply's WAV [Hz]; the voice's own when left out."""
+
+
+class StreamOptions(_Asked):
+    """What the caller wants to hear of while the run goes on."""
+
+    text: bool = True
+    """Events on `…/event`: stages as they start and end, the answer as it is written."""
+
+
+class Request(_Asked):
+    """What a caller asks: exactly one of `text`, `audio` and `messages`, and how to answer."""
+
+    v: int = Field(default=1, ge=1, le=1)
+    """Version of the contract."""
+    id: Id | None = None
+    """The caller's name for the request; the same id again is the same request. Made up when left out."""
+    session_id: Id | None = None
+    """The conversation this belongs to; echoed."""
+    reply_mode: ReplyMode = ReplyMode.TEXT
+    """Whether the answer is to be read, heard, or both."""
+    text: Text | None = None
+    """The question, typed."""
+    audio: str | None = Field(default=None, min_length=1)
+    """The question, spoken: base64 of a WAV file."""
+    messages: list[Message] | None = Field(default=None, min_length=1, max_length=MAX_MESSAGES)
+    """The question as a whole conversation, last turn last."""
+    system: Text | None = None
+    """Instruction to the language model, in place of the operator's own."""
+    language: str | None = Field(default=None, pattern=r"^(auto|[a-z]{2,3}(-[A-Za-z]{2,4})?)$")
+    """Language of the speech (`en`, `de`, …); `auto` lets the engine find out."""
+    reply_to: str | None = Field(default=None, min_length=1, max_length=MAX_TOPIC_BYTES)
+    """Topic for the reply, below the caller's own reply prefix."""
+    deadline_ms: int | None = Field(default=None, ge=1)
+    """Time from arrival after which the answer is of no use [ms]."""
+    stream: StreamOptions | None = None
+    """Present: the caller wants events."""
+    params: Sampling = Sampling()
+    """How the language model picks its words."""
+    tts: VoiceOptions = VoiceOptions()
+    """How the answer is to sound."""
+    metadata: Metadata = Field(default_factory=dict)
+    """Anything the caller wants back with the reply, unread."""
+
+
+class Cancel(_Asked):
+    """Stops a request of the caller's own."""
+
+    id: Id
+    """The request to stop."""
+
+
+class ErrorBody(WireModel):
+    """Why a request was not answered as asked."""
+
+    code: ErrorCode
+    """Stable, for programs."""
+    message: str
+    """One sentence, for people."""
+    stage: Stage | None = None
+    """Where it failed."""
+    field: str | None = None
+    """The field of the request at fault."""
+    reason: str | None = None
+    """A finer code, where one helps."""
+    retriable: bool = False
+    """Whether the same request may succeed later."""
+    retry_after_ms: int | None = None
+    """When to try again [ms]."""
+    limit: float | None = None
+    """The limit that was passed, in the unit `message` names."""
+    actual: float | None = None
+    """What was asked for, in the same unit."""
+
+    @classmethod
+    def of(cls, error: ContractError) -> ErrorBody:
+        """The wire form of `error`."""
+        return cls(
+            code=error.code,
+            message=error.message,
+            stage=error.stage,
+            field=error.field,
+            reason=error.reason,
+            retriable=error.code in RETRIABLE,
+            retry_after_ms=error.retry_after_ms,
+            limit=error.limit,
+            actual=error.actual,
+        )
+
+
+class TranscriptBody(WireModel):
+    """What was heard."""
+
+    text: str
+    """The words."""
+    language: str | None = None
+    """The language they were heard in."""
+
+
+class AudioBody(WireModel):
+    """Speech."""
+
+    data: str
+    """Base64 of a WAV file: 16-bit PCM, mono."""
+    format: str = "wav"
+    """Container of `data`."""
+    sample_rate: int
+    """Samples a second [Hz]."""
+    duration_ms: int
+    """Length [ms]."""
+
+
+class Context(WireModel):
+    """How full the language model's window was."""
+
+    prompt_tokens: int
+    """Tokens of the conversation, system prompt included."""
+    window: int
+    """Tokens the model can hold, answer included."""
+
+
+class Usage(WireModel):
+    """What the language model read and wrote."""
+
+    prompt_tokens: int
+    """Tokens read."""
+    completion_tokens: int
+    """Tokens written."""
+
+
+class Timings(WireModel):
+    """How long each step took [ms]; a step that was not run is left out."""
+
+    queue: float | None = None
+    """From arrival to the start of the run."""
+    stt: float | None = None
+    """Speech to text."""
+    llm_first_token: float | None = None
+    """From the start of the language model to its first words."""
+    llm: float | None = None
+    """The language model, start to end."""
+    tts: float | None = None
+    """Text to speech."""
+    total: float | None = None
+    """From arrival to this reply."""
+
+
+class Rates(WireModel):
+    """How fast each engine was."""
+
+    prefill_tok_s: float | None = None
+    """Prompt tokens a second."""
+    decode_tok_s: float | None = None
+    """Answer tokens a second."""
+    stt_rtf: float | None = None
+    """Time to transcribe, as a share of the clip's length."""
+    tts_rtf: float | None = None
+    """Time to speak, as a share of the speech's length."""
+
+
+class EngineNames(WireModel):
+    """Which engine and model answered, a stage each."""
+
+    stt: str | None = None
+    """Speech to text."""
+    llm: str | None = None
+    """Language model."""
+    tts: str | None = None
+    """Text to speech."""
+
+
+class Reply(WireModel):
+    """The terminal reply: the one message that ends a run."""
+
+    v: int = 1
+    """Version of the contract."""
+    id: str
+    """The request's id."""
+    session_id: str | None = None
+    """As asked."""
+    status: Status
+    """How the run ended."""
+    reply_mode: ReplyMode = ReplyMode.TEXT
+    """As asked."""
+    transcript: TranscriptBody | None = None
+    """What was heard, where the question was spoken."""
+    text: str | None = None
+    """The answer."""
+    finish_reason: FinishReason | None = None
+    """Why the answer ended."""
+    audio: AudioBody | None = None
+    """The answer, spoken."""
+    context: Context | None = None
+    """How full the window was."""
+    usage: Usage | None = None
+    """Tokens read and written."""
+    timings_ms: Timings | None = None
+    """Where the time went."""
+    rates: Rates | None = None
+    """How fast the engines were."""
+    engines: EngineNames | None = None
+    """Who answered."""
+    error: ErrorBody | None = None
+    """Why not, where `status` is not `ok`; what was produced before stays in the reply."""
+    replayed: bool = False
+    """The stored reply of an id that was already answered."""
+    agent: str
+    """The agent's name."""
+    metadata: dict[str, JsonValue] | None = None
+    """As asked."""
+
+
+_ENDS_BYTES = 4_096
+_SALVAGE = re.compile(rb'"(id|reply_to)"\s*:\s*"([^"\\]{1,512})"')
+
+
+def salvage(payload: bytes) -> dict[str, str]:
+    """The `id` and `reply_to` that a request most likely has, read from the ends of one that cannot be decoded.
+
+    Only for addressing the error; both are checked like any other.
+    """
+    ends = payload if len(payload) <= 2 * _ENDS_BYTES else payload[:_ENDS_BYTES] + b"\n" + payload[-_ENDS_BYTES:]
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in reversed(_SALVAGE.findall(ends))}

@@ -1,0 +1,86 @@
+"""What an agent says of itself on its retained topics."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agent.contract.limits import Limits
+from agent.contract.terms import Phase, Stage
+from agent.contract.wire import WireModel
+
+
+class EngineInfo(WireModel):
+    """One engine, as loaded."""
+
+    name: str
+    """As in the settings: `pocketsphinx`, `llamacpp`, …"""
+    model: str
+    """Which model or voice it loaded."""
+    version: str | None = None
+    """Version of the library."""
+    languages: tuple[str, ...] = ()
+    """Languages it hears or speaks."""
+    voices: tuple[str, ...] = ()
+    """Voices to choose from, the default first."""
+    sample_rate: int | None = None
+    """Of the audio it hears or makes [Hz]."""
+    context_window: int | None = None
+    """Tokens a conversation and its answer may have."""
+
+    @property
+    def label(self) -> str:
+        """`name/model`, as replies and logs show it."""
+        return f"{self.name}/{self.model}"
+
+
+class Info(WireModel):
+    """Retained on `…/info`: what the agent is and can do."""
+
+    v: int = 1
+    """Version of the contract."""
+    agent: str
+    """The agent's name."""
+    version: str
+    """EdgeVoice's version."""
+    operations: list[str]
+    """What may be asked."""
+    reply_modes: list[str]
+    """How it may be answered."""
+    audio_formats: list[str]
+    """Containers of audio it reads."""
+    limits: Limits
+    """How much may be asked."""
+    engines: dict[Stage, EngineInfo]
+    """Who does each stage."""
+
+
+class EngineState(WireModel):
+    """One engine's process."""
+
+    ready: bool
+    """Loaded and answering."""
+    restarts: int = 0
+    """Times it was started again since the agent came up."""
+    memory_bytes: int | None = None
+    """Resident memory of its process [bytes]."""
+
+
+class State(WireModel):
+    """Retained on `…/state`: how the agent fares; at most one a second."""
+
+    v: int = 1
+    """Version of the contract."""
+    phase: Phase
+    """Where the agent is in its life."""
+    accepting: bool
+    """Whether a request would be admitted now."""
+    queued: int
+    """Requests that wait."""
+    running: int
+    """Requests being worked on."""
+    max_queued: int
+    """Both together may be this many."""
+    memory_bytes: int | None = None
+    """Resident memory of the agent's own process [bytes]."""
+    engines: dict[Stage, EngineState] = Field(default_factory=dict)
+    """The engines' processes."""

@@ -1,0 +1,94 @@
+"""The words of the contract: identifiers and the closed sets of values that appear on the wire."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Annotated
+
+from pydantic import Field
+
+MAX_ID_CHARS = 64
+ID_PATTERN = rf"^[A-Za-z0-9_.-]{{1,{MAX_ID_CHARS}}}$"
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+"""A request id, a client, an agent: each is one level of a topic."""
+
+_ID = re.compile(ID_PATTERN[1:-1])
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may stand as one level of a topic."""
+    return _ID.fullmatch(text) is not None
+
+
+class Operation(str, Enum):
+    """What a request asks for: the last level of its topic."""
+
+    CHAT = "chat"
+    TRANSCRIBE = "transcribe"
+    SPEAK = "speak"
+    CANCEL = "cancel"
+
+
+class Stage(str, Enum):
+    """One step of a run."""
+
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
+
+
+class ReplyMode(str, Enum):
+    """What the caller wants back."""
+
+    TEXT = "text"
+    AUDIO = "audio"
+    BOTH = "both"
+
+    @property
+    def heard(self) -> bool:
+        """Whether the reply is to carry speech."""
+        return self is not ReplyMode.TEXT
+
+
+class Status(str, Enum):
+    """How a run ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class FinishReason(str, Enum):
+    """Why the language model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+
+
+class Role(str, Enum):
+    """Who says a message of a conversation."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Phase(str, Enum):
+    """Where an agent is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    DRAINING = "draining"
+
+
+class Presence(str, Enum):
+    """The plain payload of an agent's retained status topic."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"

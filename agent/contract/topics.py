@@ -1,0 +1,120 @@
+"""Topics as values: the only place that builds or takes apart a topic of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.terms import Operation, ReplyMode, is_id
+
+MAX_TOPIC_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Address:
+    """What the topic of a request says: who asks for what."""
+
+    client: str
+    """The caller: its MQTT user name, proven by the broker's ACL."""
+    operation: Operation
+    id: str | None = None
+    """Only from `wav/{id}/{reply_mode}`."""
+    reply_mode: ReplyMode | None = None
+    """Only from `wav/{id}/{reply_mode}`."""
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Every topic of one agent."""
+
+    base: str = "edgevoice/v1"
+    agent: str = "orin"
+
+    def request(self, client: str, operation: Operation) -> str:
+        """Where `client` asks for `operation`."""
+        return f"{self._root}/request/{client}/{operation.value}"
+
+    def wav(self, client: str, request_id: str, mode: ReplyMode) -> str:
+        """Where `client` sends a WAV file as it is, for callers without JSON."""
+        return f"{self._root}/request/{client}/wav/{request_id}/{mode.value}"
+
+    def reply(self, client: str, request_id: str) -> str:
+        """Where the one terminal reply goes."""
+        return f"{self._root}/reply/{client}/{request_id}"
+
+    @staticmethod
+    def event(reply_topic: str) -> str:
+        """Where the events of the run that replies on `reply_topic` go."""
+        return f"{reply_topic}/event"
+
+    @property
+    def status(self) -> str:
+        """Retained: `online` or `offline`, plain."""
+        return f"{self._root}/status"
+
+    @property
+    def info(self) -> str:
+        """Retained: what the agent is and can do."""
+        return f"{self._root}/info"
+
+    @property
+    def state(self) -> str:
+        """Retained: how the agent fares."""
+        return f"{self._root}/state"
+
+    @property
+    def all_requests(self) -> str:
+        """The filter an agent subscribes to."""
+        return f"{self._root}/request/#"
+
+    def all_replies(self, client: str) -> str:
+        """The filter a caller subscribes to, once for all its requests."""
+        return f"{self._root}/reply/{client}/#"
+
+    def parse_request(self, topic: str) -> Address:
+        """Who asks for what on `topic`.
+
+        Raises ContractError: forbidden where no reply could be addressed, not_found for an unknown operation.
+        """
+        client, *rest = topic.removeprefix(f"{self._root}/request/").split("/")
+        if not is_id(client):
+            raise ContractError(ErrorCode.FORBIDDEN, f"{client[:80]!r} is not a client name")
+        match rest:
+            case [Operation.CHAT.value | Operation.TRANSCRIBE.value | Operation.SPEAK.value | Operation.CANCEL.value]:
+                return Address(client, Operation(rest[0]))
+            case ["wav", request_id, mode]:
+                return Address(client, Operation.CHAT, _request_id(request_id), _reply_mode(mode))
+        raise ContractError(ErrorCode.NOT_FOUND, f"no operation {'/'.join(rest)[:80]!r}", field="topic")
+
+    def parse_reply(self, topic: str) -> tuple[str, str] | None:
+        """The (client, id) whose terminal reply arrives on `topic`; None for its events and chunks."""
+        match topic.removeprefix(f"{self._root}/reply/").split("/"):
+            case [client, request_id]:
+                return client, request_id
+        return None
+
+    def owns_reply(self, client: str, topic: str, prefixes: tuple[str, ...] = ()) -> bool:
+        """Whether `client` may have its reply sent to `topic`: below its own replies, or a configured prefix."""
+        if len(topic.encode("utf-8", "surrogatepass")) > MAX_TOPIC_BYTES or any(c in topic for c in "+#\0"):
+            return False
+        allowed = (f"{self._root}/reply/{client}/", *(prefix.rstrip("/") + "/" for prefix in prefixes))
+        return any(topic.startswith(prefix) and topic != prefix for prefix in allowed)
+
+    @property
+    def _root(self) -> str:
+        return f"{self.base}/{self.agent}"
+
+
+def _request_id(text: str) -> str:
+    if not is_id(text):
+        raise ContractError(ErrorCode.BAD_REQUEST, "the id in the topic is not an id", field="id", reason="bad_id")
+    return text
+
+
+def _reply_mode(text: str) -> ReplyMode:
+    try:
+        return ReplyMode(text)
+    except ValueError as exc:
+        raise ContractError(
+            ErrorCode.BAD_REQUEST, f"the topic ends in {text[:20]!r}, not text, audio or both", field="reply_mode"
+        ) from exc

@@ -1,0 +1,132 @@
+"""The ports of the engines: what a leaf implements inside its worker, and what the pipeline sees through a host.
+
+A leaf is plain code over one library. Its module imports without the library; its constructor imports it, loads the
+model and raises EngineError where it cannot. Its work raises EngineError too, with `from exc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.audio import Audio
+from agent.contract.messages import Message, Sampling
+from agent.contract.presence import EngineInfo
+from agent.contract.terms import FinishReason
+
+CancelFlag = Callable[[], bool]
+"""True once nobody wants the answer any more; looked at between pieces of work."""
+
+
+class EngineOptions(BaseModel):
+    """Base of a leaf's own settings: a field it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard; `text` is empty where nothing was."""
+
+    text: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of an answer; the last one also says why it ended and what it took."""
+
+    text: str = ""
+    finish_reason: FinishReason | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_tok_s: float | None = None
+    decode_tok_s: float | None = None
+
+
+class Engine(Protocol):
+    """What every leaf has, whatever its stage."""
+
+    Options: ClassVar[type[EngineOptions]]
+    """Its settings, each with unit, default and meaning."""
+
+    def __init__(self, options: Any, models_dir: Path) -> None:
+        """Imports the library and loads the model. `options` is an instance of the leaf's `Options`."""
+
+    @classmethod
+    def missing(cls, options: Any, models_dir: Path) -> str | None:
+        """Why it could not be loaded here (library, model), and what would help; None if it can. Loads nothing."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+
+    def close(self) -> None:
+        """Gives everything back."""
+
+
+class SpeechToText(Engine, Protocol):
+    """Turns speech into text; one call at a time."""
+
+    def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
+        """What is said in `audio`, of any rate; `language` None lets the engine find out."""
+
+
+class LanguageModel(Engine, Protocol):
+    """Answers a conversation; as many at once as it has slots."""
+
+    slots: int
+    """Conversations it answers at once."""
+
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+        """The answer in pieces; the last has a finish_reason. Closing the iterator ends the engine's work."""
+
+
+class TextToSpeech(Engine, Protocol):
+    """Turns text into speech; one call at a time."""
+
+    def synthesize(self, text: str, *, voice: str | None, speed: float, cancelled: CancelFlag) -> Audio:
+        """`text` as it sounds, in the engine's own rate. An unknown voice is EngineError(not_found)."""
+
+
+class AsyncSpeechToText(Protocol):
+    """SpeechToText as the pipeline sees it: cancelling the call ends the engine's work."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+        ...
+
+    async def transcribe(self, audio: Audio, *, language: str | None) -> Transcript:
+        """What is said in `audio`."""
+        ...
+
+
+class AsyncLanguageModel(Protocol):
+    """LanguageModel as the pipeline sees it: closing the iterator ends the engine's work."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+        ...
+
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+        """The answer in pieces; the last has a finish_reason."""
+        ...
+
+
+class AsyncTextToSpeech(Protocol):
+    """TextToSpeech as the pipeline sees it: cancelling the call ends the engine's work."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+        ...
+
+    async def synthesize(self, text: str, *, voice: str | None, speed: float) -> Audio:
+        """`text` as it sounds."""
+        ...

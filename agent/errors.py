@@ -1,0 +1,73 @@
+"""The agent's errors; each carries the code that the caller will see.
+
+ContractError (agent.contract.errors)
+└── AgentError
+    ├── AudioError         a clip that cannot be heard
+    ├── Busy               no room for another request
+    ├── Cancelled          the caller does not want the answer any more
+    ├── Expired            the deadline passed
+    └── EngineError        an engine could not do its stage
+        └── EngineDied     its process ended in the middle of a call
+"""
+
+from __future__ import annotations
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.terms import Stage
+
+_FAILED = {
+    Stage.STT: ErrorCode.STT_FAILED,
+    Stage.LLM: ErrorCode.LLM_FAILED,
+    Stage.TTS: ErrorCode.TTS_FAILED,
+}
+
+
+class AgentError(ContractError):
+    """Anything the agent itself refuses or fails to do."""
+
+
+class AudioError(AgentError):
+    """A clip that cannot be heard: not audio we read (`unsupported_media`), too long, or silent."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        code: ErrorCode = ErrorCode.UNSUPPORTED_MEDIA,
+        limit: float | None = None,
+        actual: float | None = None,
+    ) -> None:
+        super().__init__(code, message, stage=Stage.STT, field="audio", reason=reason, limit=limit, actual=actual)
+
+
+class Busy(AgentError):
+    """No room for another request now."""
+
+    def __init__(self, message: str, *, retry_after_ms: int, limit: int) -> None:
+        super().__init__(ErrorCode.BUSY, message, retry_after_ms=retry_after_ms, limit=limit)
+
+
+class Cancelled(AgentError):
+    """The caller does not want the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.CANCELLED, "cancelled by the caller", reason="caller")
+
+
+class Expired(AgentError):
+    """The deadline passed before the answer was there."""
+
+    def __init__(self, deadline_ms: int) -> None:
+        super().__init__(ErrorCode.EXPIRED, f"not answered within {deadline_ms} ms", limit=deadline_ms)
+
+
+class EngineError(AgentError):
+    """An engine could not do its stage."""
+
+    def __init__(self, stage: Stage, message: str, *, code: ErrorCode | None = None, reason: str | None = None) -> None:
+        super().__init__(code or _FAILED[stage], message, stage=stage, reason=reason)
+
+
+class EngineDied(EngineError):
+    """The engine's process ended in the middle of a call; the agent has already started another."""

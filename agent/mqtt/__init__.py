@@ -1,0 +1,1 @@
+"""paho, tamed: the only code that knows the MQTT library. Topics are strings here, payloads are bytes."""

@@ -1,0 +1,142 @@
+"""Everything an operator can set: from flags, environment (`EDGEVOICE_…`), `.env` and a TOML file, in that order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from agent.contract.limits import Limits
+from agent.contract.terms import Id
+from agent.mqtt.settings import MqttSettings
+
+
+def default_home() -> Path:
+    """Where models and the journal live unless told otherwise: `$XDG_DATA_HOME/edgevoice`."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "edgevoice"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EngineSettings(_Section):
+    """Which engine does a stage, and how."""
+
+    name: str = "auto"
+    """Engine; `auto` takes the best that is installed and has its model."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The engine's own options; `edgevoice settings` lists them."""
+    load_timeout_s: float = Field(default=120.0, gt=0)
+    """Longest time to load the model [s]; past it the engine's process is started anew."""
+    hang_timeout_s: float = Field(default=60.0, gt=0)
+    """Longest silence of a busy engine [s]; past it its process is started anew."""
+    cancel_grace_s: float = Field(default=5.0, gt=0)
+    """How long a cancelled call may go on [s]; past it the engine's process is started anew."""
+    environment: dict[str, str] = Field(default_factory=lambda: {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
+    """Environment of the engine's process, beside the agent's own."""
+
+
+class ChatSettings(_Section):
+    """How the language model is asked, where a request does not say."""
+
+    system: str = "You are a helpful assistant."
+    """Instruction to the language model; empty for none."""
+    max_tokens: int = Field(default=128, ge=1)
+    """Longest answer [tokens]."""
+    deadline_ms: int = Field(default=60_000, ge=1)
+    """Deadline of a request that names none [ms]."""
+
+
+class JournalSettings(_Section):
+    """What survives a crash."""
+
+    path: Path | None = None
+    """SQLite file; `journal.db` in `home` when left out."""
+    dedup_window_s: float = Field(default=3_600.0, gt=0)
+    """How long a finished request is remembered, to answer the same id again [s]."""
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+    """NORMAL survives a killed process, FULL also a power cut, at a few milliseconds a request."""
+
+
+class LogSettings(_Section):
+    """What is logged, on stderr."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe line shown. Only DEBUG shows what was asked and answered."""
+    format: Literal["text", "json"] = "text"
+    """One line a record, for people or for programs."""
+
+
+class Settings(BaseSettings):
+    """The agent's settings."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="EDGEVOICE_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Field(default_factory=default_home)
+    """Folder for models and the journal."""
+    base: str = Field(default="edgevoice/v1", pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")
+    """First levels of every topic; the last is the contract's major version."""
+    agent: Id = "orin"
+    """Name under which this agent answers; one agent a name."""
+    reply_prefixes: tuple[str, ...] = ()
+    """Topics below which any caller may have its reply sent, beside its own reply topics."""
+    max_running: int = Field(default=8, ge=1)
+    """Requests worked on at once; the stages of different requests overlap."""
+    graceful_shutdown_s: float = Field(default=20.0, ge=0)
+    """How long running requests may take to finish at shutdown [s]."""
+    mqtt: MqttSettings = MqttSettings(username="agent")
+    """How to reach the broker."""
+    stt: EngineSettings = EngineSettings()
+    """Speech to text."""
+    llm: EngineSettings = EngineSettings()
+    """Language model."""
+    tts: EngineSettings = EngineSettings()
+    """Text to speech."""
+    chat: ChatSettings = ChatSettings()
+    """How the language model is asked."""
+    limits: Limits = Limits()
+    """How much callers may ask for."""
+    journal: JournalSettings = JournalSettings()
+    """What survives a crash."""
+    log: LogSettings = LogSettings()
+    """What is logged."""
+
+    @property
+    def models_dir(self) -> Path:
+        """Where model files are looked for."""
+        return self.home / "models"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return self.journal.path or self.home / "journal.db"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before environment before `.env` before the file that `EDGEVOICE_SETTINGS` names."""
+        file = os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml")
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls, Path(file))
