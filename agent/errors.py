@@ -4,8 +4,10 @@ ContractError (agent.contract.errors)
 └── AgentError
     ├── AudioError         a clip that cannot be heard
     ├── Busy               no room for another request
+    ├── NotReady           no room yet: the engines are loading
     ├── Cancelled          the caller does not want the answer any more
     ├── Expired            the deadline passed
+    ├── StorageError       the journal cannot be written
     └── EngineError        an engine could not do its stage
         └── EngineDied     its process ended in the middle of a call
 """
@@ -48,6 +50,13 @@ class Busy(AgentError):
         super().__init__(ErrorCode.BUSY, message, retry_after_ms=retry_after_ms, limit=limit)
 
 
+class NotReady(AgentError):
+    """No room for another request until the engines are loaded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.MODEL_NOT_READY, message, retry_after_ms=2_000)
+
+
 class Cancelled(AgentError):
     """The caller does not want the answer any more."""
 
@@ -60,6 +69,14 @@ class Expired(AgentError):
 
     def __init__(self, deadline_ms: int) -> None:
         super().__init__(ErrorCode.EXPIRED, f"not answered within {deadline_ms} ms", limit=deadline_ms)
+
+
+class StorageError(AgentError):
+    """The journal cannot be written, so nothing can be promised."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INTERNAL, message, reason="storage_unavailable")
+        self.retriable = True
 
 
 class EngineError(AgentError):

@@ -73,3 +73,4 @@ class ContractError(Exception):
         self.retry_after_ms = retry_after_ms
         self.limit = limit
         self.actual = actual
+        self.retriable = code in RETRIABLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from agent.contract.wire import WireModel
 
@@ -15,6 +15,8 @@ MAX_TOKENS = 32_768
 
 class Limits(WireModel):
     """An agent's limits: its operator sets them, its `info` topic shows them."""
+
+    model_config = ConfigDict(strict=False, extra="forbid")  # an environment variable is text
 
     max_message_bytes: int = Field(default=4_000_000, ge=1_024, le=250_000_000)
     """Largest request the agent reads [bytes]; a larger one is `payload_too_large`."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
-from agent.contract.errors import RETRIABLE, ContractError, ErrorCode
+from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, MAX_TOKENS
 from agent.contract.terms import FinishReason, Id, ReplyMode, Role, Stage, Status
 from agent.contract.topics import MAX_TOPIC_BYTES
@@ -161,7 +161,7 @@ class ErrorBody(WireModel):
             stage=error.stage,
             field=error.field,
             reason=error.reason,
-            retriable=error.code in RETRIABLE,
+            retriable=error.retriable,
             retry_after_ms=error.retry_after_ms,
             limit=error.limit,
             actual=error.actual,

@@ -71,14 +71,16 @@ class Topics:
         """The filter a caller subscribes to, once for all its requests."""
         return f"{self._root}/reply/{client}/#"
 
-    def parse_request(self, topic: str) -> Address:
-        """Who asks for what on `topic`.
+    def caller(self, topic: str) -> str | None:
+        """Who asks on the request topic `topic`; None where no reply could be addressed."""
+        client = topic.removeprefix(f"{self._root}/request/").partition("/")[0]
+        return client if is_id(client) else None
 
-        Raises ContractError: forbidden where no reply could be addressed, not_found for an unknown operation.
-        """
+    def parse_request(self, topic: str) -> Address:
+        """Who asks for what on `topic`. Raises ContractError: bad_request, or not_found for an unknown operation."""
         client, *rest = topic.removeprefix(f"{self._root}/request/").split("/")
         if not is_id(client):
-            raise ContractError(ErrorCode.FORBIDDEN, f"{client[:80]!r} is not a client name")
+            raise ContractError(ErrorCode.BAD_REQUEST, f"{client[:80]!r} is not a client name", field="topic")
         match rest:
             case [Operation.CHAT.value | Operation.TRANSCRIBE.value | Operation.SPEAK.value | Operation.CANCEL.value]:
                 return Address(client, Operation(rest[0]))

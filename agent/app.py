@@ -1,0 +1,168 @@
+"""The agent, put together: journal, broker, engines; opened in that order, closed in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from agent import __version__
+from agent.announcer import Announcer, last_will
+from agent.contract.presence import Info, State
+from agent.contract.terms import Operation, Phase, ReplyMode, Stage
+from agent.contract.topics import Topics
+from agent.engine_set import EngineSet
+from agent.handler import Handler
+from agent.journal.requests import Requests
+from agent.mqtt.client import MqttClient
+from agent.mqtt.message import Message, Subscription
+from agent.notify import notify
+from agent.pipeline.admission import Admission
+from agent.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_SESSION_EXPIRY_S = 86_400
+_FORGET_INTERVAL_S = 60.0
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+async def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. ContractError where an engine or the journal cannot be opened."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Agent(settings).serving() as agent:
+        if await agent.warm_up(stop):
+            notify("READY=1")
+            await stop.wait()
+        logger.info("stopping")
+        notify("STOPPING=1")
+        await agent.drain()
+
+
+class Agent:
+    """One agent: what it has and what it does in its life."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topics = Topics(settings.base, settings.agent)
+        self._phase = Phase.STARTING
+        self._admission = Admission(settings.limits, max_running=settings.max_running)
+        self._journal = Requests(settings.journal_path, synchronous=settings.journal.synchronous)
+        self._engines = EngineSet(settings, on_change=self._changed)
+        self._mqtt = MqttClient(
+            settings.mqtt,
+            client_id=f"edgevoice-agent-{settings.agent}",
+            on_message=self._heard,
+            on_ready=self._connected,
+            subscriptions=(Subscription(self._topics.all_requests),),
+            will=last_will(self._topics),
+            session_expiry_s=_SESSION_EXPIRY_S,
+        )
+        self._announcer = Announcer(self._topics, self._mqtt, self._state)
+        self._handler = Handler(
+            settings,
+            topics=self._topics,
+            journal=self._journal,
+            admission=self._admission,
+            mqtt=self._mqtt,
+            on_change=self._changed,
+        )
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Agent]:
+        """Opens journal and broker; closes everything at the end."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._journal)
+            await stack.enter_async_context(self._engines)
+            self._handler.resume()
+            await stack.enter_async_context(self._mqtt)
+            stack.push_async_callback(_cancelled, asyncio.create_task(self._forget_old(), name="forget"))
+            yield self
+
+    async def warm_up(self, stop: asyncio.Event) -> bool:
+        """Loads the engines, then is online; False where it is told to stop before."""
+        loading = asyncio.create_task(self._engines.load(), name="load engines")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(stopping)
+        if not loading.done():
+            await _cancelled(loading)
+            return False
+        loading.result()
+        self._handler.stages = self._engines.stages
+        self._phase = Phase.READY
+        self._admission.open()
+        self._announcer.online(self._info())
+        logger.info("online as %s", self._topics.agent)
+        return True
+
+    async def drain(self) -> None:
+        """Takes nothing more on, finishes what runs, says goodbye."""
+        self._phase = Phase.DRAINING
+        self._handler.accepting = False
+        self._announcer.changed()
+        await self._handler.finish(self._settings.graceful_shutdown_s)
+        if self._mqtt.connected:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._announcer.offline(), 2.0)
+
+    def _heard(self, message: Message) -> None:
+        self._handler.handle(message)
+
+    def _connected(self) -> None:
+        self._announcer.repeat()
+
+    def _changed(self) -> None:
+        if self._mqtt.connected:
+            self._announcer.changed()
+
+    async def _forget_old(self) -> None:
+        while True:
+            await self._journal.forget(self._settings.journal.dedup_window_s)
+            await asyncio.sleep(_FORGET_INTERVAL_S)
+
+    def _info(self) -> Info:
+        return Info(
+            agent=self._topics.agent,
+            version=__version__,
+            operations=[operation.value for operation in Operation],
+            reply_modes=[mode.value for mode in ReplyMode],
+            audio_formats=["wav"],
+            limits=self._settings.limits,
+            engines=self._engines.info,
+        )
+
+    def _state(self) -> State:
+        engines = self._engines.state
+        phase = self._phase
+        if phase is Phase.READY and not all(stage in engines and engines[stage].ready for stage in Stage):
+            phase = Phase.DEGRADED
+        return State(
+            phase=phase,
+            accepting=self._handler.accepting and not self._admission.full,
+            queued=self._admission.queued,
+            running=self._admission.running,
+            max_queued=self._settings.limits.max_queued,
+            memory_bytes=_resident_bytes(),
+            engines=engines,
+        )
+
+
+def _resident_bytes() -> int | None:
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except OSError:  # not Linux
+        return None
+
+
+async def _cancelled(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,173 @@
+"""The requester's side of the contract: ask, await the one reply, cancel. The bridge and the commands use it too."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from typing_extensions import Self
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.messages import Cancel, Reply, Request
+from agent.contract.presence import Info
+from agent.contract.terms import Operation, Presence
+from agent.contract.topics import Topics
+from agent.mqtt.client import MqttClient
+from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
+from agent.mqtt.settings import MqttSettings
+
+DEFAULT_DEADLINE_MS = 60_000
+_CONNECT_PATIENCE_S = 3.0
+_SILENCE_AFTER_DEADLINE_S = 1.0
+
+
+class NoReply(Exception):
+    """Nothing was heard of a request, not even that it expired; its reply may still come."""
+
+    def __init__(self, request_id: str, waited_s: float) -> None:
+        super().__init__(f"no reply to {request_id} within {waited_s:g} s")
+        self.id = request_id
+
+
+@dataclass
+class _Asked:
+    """A request whose reply is awaited, by how many callers."""
+
+    publication: Publication
+    reply: asyncio.Future[Reply]
+    callers: int = 0
+
+
+class AgentClient:
+    """One connection, one subscription, any number of requests at once."""
+
+    def __init__(self, mqtt: MqttSettings, *, topics: Topics, client: str) -> None:
+        """`client` is the level of the topics that the broker lets this user write and read: its user name."""
+        self._topics = topics
+        self._client = client
+        self._online = asyncio.Event()
+        self._asked: dict[str, _Asked] = {}
+        self._exit = AsyncExitStack()
+        self._mqtt = MqttClient(
+            mqtt,
+            client_id=f"edgevoice-{client}-{uuid.uuid4().hex[:8]}",
+            on_message=self._on_message,
+            on_ready=self._on_ready,
+            subscriptions=(
+                Subscription(topics.all_replies(client)),
+                Subscription(topics.status, retained=True),
+                Subscription(topics.info, retained=True),
+            ),
+        )
+        self.presence: Presence | None = None
+        """What the agent's status topic says; None until it said something."""
+        self.info: Info | None = None
+        """What the agent is and can do; None until it said so."""
+
+    async def __aenter__(self) -> Self:
+        await self._exit.enter_async_context(self._mqtt)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._exit.aclose()
+        for asked in self._asked.values():
+            asked.reply.cancel()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached."""
+        return self._mqtt.connected
+
+    async def online(self, timeout_s: float) -> None:
+        """Returns once the agent says it is online. ContractError: broker_unavailable or agent_offline."""
+        await self._connected(timeout_s)
+        try:
+            await asyncio.wait_for(self._online.wait(), timeout_s)
+        except asyncio.TimeoutError as exc:
+            raise self._offline() from exc
+
+    async def ask(self, request: Request, *, operation: Operation = Operation.CHAT) -> Reply:
+        """The terminal reply to `request`, whatever its status; the same id asked twice at once is asked once.
+
+        Raises ContractError (agent_offline, broker_unavailable, payload_too_large) where it cannot be asked, NoReply
+        where nothing is heard a second past its deadline. A request without a deadline gets 60 s.
+        """
+        if request.reply_to:
+            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
+        request_id = request.id or uuid.uuid4().hex
+        deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
+        request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
+        await self._connected(min(deadline_ms / 1_000, _CONNECT_PATIENCE_S))
+        if self.presence is Presence.OFFLINE:
+            raise self._offline()
+        topic = self._topics.request(self._client, operation)
+        publication = Publication(topic, request.encode(), content_type="application/json")
+        wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
+        asked = self._asked.get(request_id) or self._send(request_id, publication)
+        asked.callers += 1
+        try:
+            return await asyncio.wait_for(asyncio.shield(asked.reply), wait_s)
+        except asyncio.TimeoutError as exc:
+            raise NoReply(request_id, wait_s) from exc
+        finally:
+            asked.callers -= 1
+            if not asked.callers:
+                del self._asked[request_id]
+
+    def cancel(self, request_id: str) -> None:
+        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
+        topic = self._topics.request(self._client, Operation.CANCEL)
+        self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
+
+    def _send(self, request_id: str, publication: Publication) -> _Asked:
+        asked = _Asked(publication, asyncio.get_running_loop().create_future())
+        try:
+            delivered = self._mqtt.publish(publication)
+        except PacketTooLarge as exc:
+            raise ContractError(
+                ErrorCode.PAYLOAD_TOO_LARGE, f"the request is too large: {exc}", limit=exc.limit, actual=exc.size
+            ) from exc
+        delivered.add_done_callback(lambda outcome: self._delivered(asked.reply, outcome))
+        self._asked[request_id] = asked
+        return asked
+
+    async def _connected(self, timeout_s: float) -> None:
+        try:
+            await self._mqtt.wait_connected(timeout_s)
+        except BrokerUnavailable as exc:
+            raise ContractError(ErrorCode.BROKER_UNAVAILABLE, str(exc)) from exc
+
+    def _offline(self) -> ContractError:
+        return ContractError(
+            ErrorCode.AGENT_OFFLINE, f"the agent {self._topics.agent!r} is not online", retry_after_ms=2_000
+        )
+
+    def _delivered(self, reply: asyncio.Future[Reply], outcome: asyncio.Future[Delivery]) -> None:
+        if outcome.cancelled() or reply.done():
+            return
+        if outcome.result() is Delivery.NO_SUBSCRIBERS:
+            reply.set_exception(self._offline())
+        elif outcome.result() is Delivery.REFUSED:
+            message = f"the broker does not let {self._client!r} ask; see its ACL"
+            reply.set_exception(ContractError(ErrorCode.FORBIDDEN, message))
+
+    def _on_ready(self) -> None:
+        # A broker that lost its memory lost what it had confirmed, too: ask again, the ids make it one request.
+        for asked in self._asked.values():
+            self._mqtt.publish(asked.publication)
+
+    def _on_message(self, message: Message) -> None:
+        if message.topic == self._topics.status:
+            self.presence = Presence(message.payload.decode())
+            if self.presence is Presence.ONLINE:
+                self._online.set()
+            else:
+                self._online.clear()
+        elif message.topic == self._topics.info:
+            self.info = Info.decode(message.payload)
+        elif address := self._topics.parse_reply(message.topic):
+            asked = self._asked.get(address[1])
+            if asked and not asked.reply.done():
+                asked.reply.set_result(Reply.decode(message.payload))

@@ -1,0 +1,1 @@
+"""What survives a crash: admitted requests and the replies they got, in SQLite."""

@@ -1,0 +1,81 @@
+"""What goes through the broker, as values: the library's own types stay in `client`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it arrived; its MQTT 5 properties are empty where the sender speaks 3.1.1."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    content_type: str | None = None
+    expiry_s: int | None = None
+    """Message expiry left when it arrived [s]."""
+    user_properties: tuple[tuple[str, str], ...] = ()
+    mid: int = 0
+    """Packet identifier, for the acknowledgement."""
+    epoch: int = 0
+    """Which connection it came over; an acknowledgement is worth nothing on another one."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A message to send."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+    content_type: str | None = None
+    correlation_data: bytes | None = None
+    response_topic: str | None = None
+
+    @property
+    def packet_bytes(self) -> int:
+        """Upper bound of its size as an MQTT packet [bytes]."""
+        texts = (self.topic, self.content_type or "", self.response_topic or "")
+        return sum(len(t.encode()) for t in texts) + len(self.correlation_data or b"") + len(self.payload) + 32
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A topic filter to hear."""
+
+    topic_filter: str
+    qos: int = 1
+    retained: bool = False
+    """Whether messages that were retained before are wanted."""
+
+
+class Delivery(Enum):
+    """What the broker said of a publication."""
+
+    DONE = "done"
+    NO_SUBSCRIBERS = "no matching subscribers"
+    REFUSED = "refused"
+    """Mostly: the broker's ACL forbids the topic."""
+
+
+class MqttError(Exception):
+    """The broker cannot be used as asked."""
+
+
+class BrokerUnavailable(MqttError):
+    """No connection within the time given; says why as far as known."""
+
+
+class PacketTooLarge(MqttError):
+    """The broker would drop the connection over a packet of this size."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes are more than the broker takes ({limit})")
+        self.size = size
+        self.limit = limit

@@ -1,0 +1,25 @@
+"""`chat`: a question, typed or spoken, gets an answer, read or heard."""
+
+from __future__ import annotations
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.messages import Request
+from agent.contract.terms import Stage
+
+
+def plan(request: Request, clip: bool) -> frozenset[Stage]:
+    """STT where it was spoken, LLM, TTS where it is to be heard."""
+    given = [name for name in ("text", "audio", "messages") if getattr(request, name) is not None]
+    if clip:
+        given.append("audio")
+    if len(given) != 1:
+        found = " and ".join(given) if given else "none of them"
+        raise ContractError(
+            ErrorCode.BAD_REQUEST, f"exactly one of text, audio and messages is needed; here is {found}", field="text"
+        )
+    stages = {Stage.LLM}
+    if given == ["audio"]:
+        stages.add(Stage.STT)
+    if request.reply_mode.heard:
+        stages.add(Stage.TTS)
+    return frozenset(stages)

@@ -1,0 +1,133 @@
+"""What each stage does with its engine, and how long it took; engines are seen through their ports only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from agent.audio import Audio, decode_wav
+from agent.contract.errors import ErrorCode
+from agent.contract.messages import Message, Sampling, VoiceOptions
+from agent.contract.terms import Stage
+from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextToSpeech, Delta, Transcript
+from agent.errors import AudioError, EngineDied, EngineError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of STT."""
+
+    transcript: Transcript
+    seconds: float
+    clip_s: float
+    engine: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of the LLM."""
+
+    text: str
+    end: Delta
+    first_token_s: float
+    seconds: float
+    window: int | None
+    engine: str
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What came of TTS."""
+
+    audio: Audio
+    seconds: float
+    engine: str
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The engines at hand; a stage without one refuses its work."""
+
+    stt: AsyncSpeechToText | None
+    llm: AsyncLanguageModel | None
+    tts: AsyncTextToSpeech | None
+    max_audio_s: float
+
+    async def transcribe(self, wav: bytes, *, language: str | None) -> Heard:
+        """What is said in `wav`. Raises AudioError where it cannot be read or nothing is said."""
+        engine = _at_hand(self.stt, Stage.STT)
+        start = time.monotonic()
+        audio = await asyncio.to_thread(decode_wav, wav, max_s=self.max_audio_s)
+        if audio.is_silent:
+            raise AudioError("the clip is silent", code=ErrorCode.NO_SPEECH, reason="silence")
+        wanted = None if language == "auto" else language
+        transcript = await _twice(lambda: engine.transcribe(audio, language=wanted))
+        if not transcript.text.strip():
+            raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
+        return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
+
+    async def chat(
+        self, messages: Sequence[Message], sampling: Sampling, *, on_text: Callable[[str], None], published: bool
+    ) -> Answer:
+        """The answer to `messages`; `on_text` gets its pieces, and "" where it begins again after a crash.
+
+        `published`: somebody reads the pieces as they come, so an answer that has begun is never begun again.
+        """
+        engine = _at_hand(self.llm, Stage.LLM)
+        start = time.monotonic()
+        first: float | None = None
+
+        async def once() -> Answer:
+            nonlocal first
+            pieces: list[str] = []
+            end = Delta()
+            on_text("")
+            async with aclosing(engine.chat(messages, sampling)) as deltas:  # type: ignore[type-var]
+                async for delta in deltas:
+                    if delta.text:
+                        first = first or time.monotonic() - start
+                        pieces.append(delta.text)
+                        on_text(delta.text)
+                    end = delta
+            took = time.monotonic() - start
+            text = "".join(pieces).strip()
+            if not text:
+                raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
+            return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label)
+
+        return await _twice(once, unless=lambda: published and first is not None)
+
+    async def synthesize(self, text: str, voice: VoiceOptions) -> Spoken:
+        """`text` as it sounds."""
+        engine = _at_hand(self.tts, Stage.TTS)
+        start = time.monotonic()
+        audio = await _twice(lambda: engine.synthesize(text, voice=voice.voice, speed=voice.speed))
+        return Spoken(audio, time.monotonic() - start, engine.info.label)
+
+
+def _at_hand(engine: T | None, stage: Stage) -> T:
+    if engine is None:
+        raise EngineError(
+            stage, f"this agent has no engine for {stage.value}; its log says why", code=ErrorCode.MODEL_NOT_READY
+        )
+    return engine
+
+
+async def _twice(call: Callable[[], Awaitable[T]], *, unless: Callable[[], bool] = lambda: False) -> T:
+    """Makes a call again, once, whose engine died under it: the crash is the engine's, not the request's."""
+    try:
+        return await call()
+    except EngineDied as exc:
+        if unless():
+            raise
+        logger.warning("%s; trying once more", exc.message)
+        return await call()
