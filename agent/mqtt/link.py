@@ -174,10 +174,10 @@ class Link:
         self._back_off()
 
     def _on_disconnect(
-        self, _client: paho.Client, _userdata: object, flags: Any, reason: ReasonCode, _properties: object
+        self, _client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
-        self._epoch = 0
-        if flags.is_disconnect_packet_from_server or reason.is_failure:
+        was_up, self._epoch = self._epoch, 0
+        if was_up and reason.is_failure:  # a refused connection was told of already, with its reason
             self._hand_over(self._listener.link_lost, str(reason))
         self._back_off()
 

@@ -1,0 +1,71 @@
+"""The contract's page says what the models say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent.contract import limits, messages
+from agent.contract.errors import ErrorCode
+from agent.contract.events import EventType
+from agent.contract.terms import ID_PATTERN, Operation, ReplyMode
+from agent.contract.topics import Topics
+
+PAGE = (Path(messages.__file__).parent / "README.md").read_text(encoding="utf-8")
+TABLES = [line for line in PAGE.splitlines() if line.startswith("| `")]
+FIRST_CELLS = [name for line in TABLES for name in re.findall(r"`([^`]+)`", line.split("|")[1])]
+
+
+@pytest.mark.parametrize("field", messages.Request.model_fields)
+def test_every_field_of_a_request_has_a_row(field):
+    assert field in FIRST_CELLS
+
+
+@pytest.mark.parametrize("field", messages.Reply.model_fields)
+def test_every_field_of_a_reply_has_a_row(field):
+    assert field in FIRST_CELLS
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("params", messages.Sampling),
+        ("tts", messages.VoiceOptions),
+        ("audio", messages.AudioBody),
+        ("timings_ms", messages.Timings),
+        ("rates", messages.Rates),
+        ("usage", messages.Usage),
+        ("context", messages.Context),
+        ("error", messages.ErrorBody),
+        ("transcript", messages.TranscriptBody),
+    ],
+)
+def test_nested_fields_are_named(name, model):
+    row = [line for line in TABLES if f"`{name}`" in line.split("|")[1]][-1]
+    assert [field for field in model.model_fields if f"`{field}`" not in row] == []
+
+
+def test_every_error_code_has_a_row():
+    assert [code.value for code in ErrorCode] == [cell for cell in FIRST_CELLS if cell in {c.value for c in ErrorCode}]
+
+
+@pytest.mark.parametrize("event", EventType)
+def test_every_event_is_named(event):
+    assert f"`{event.value}`" in PAGE
+
+
+def test_every_topic_has_a_row():
+    topics = Topics("", "{agent}")
+    built = [topics.request("{client}", operation) for operation in Operation]
+    reply = topics.reply("{client}", "{id}")
+    built += [reply, topics.event(reply), topics.status, topics.info, topics.state]
+    built.append(topics.wav("{client}", "{id}", ReplyMode.TEXT).replace("/text", "/{reply_mode}"))
+    assert sorted(topic.removeprefix("/") for topic in built) == sorted(
+        cell for cell in FIRST_CELLS if cell.startswith("{agent}")
+    )
+
+
+def test_numbers_are_the_constants():
+    assert ID_PATTERN in PAGE
+    assert f"up to {limits.MAX_METADATA_BYTES} bytes" in PAGE
+    assert f"up to {limits.MAX_CORRELATION_BYTES} bytes" in PAGE

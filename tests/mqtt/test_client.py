@@ -1,0 +1,168 @@
+"""The MQTT client against a real Mosquitto that goes away, comes back, and says no."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agent.broker import HOST
+from agent.mqtt.client import MqttClient
+from agent.mqtt.message import BrokerUnavailable, Delivery, PacketTooLarge, Publication, Subscription
+from agent.mqtt.settings import MqttSettings
+
+pytestmark = pytest.mark.anyio
+
+REQUESTS = "edgevoice/v1/orin/request/demo/chat"
+
+
+def settings(broker, user, **changes):
+    defaults = {
+        "password_file": broker.password_file(user),
+        "reconnect_min_s": 0.05,
+        "reconnect_max_s": 0.2,
+    }
+    return MqttSettings(host=HOST, port=broker.port, username=user, **{**defaults, **changes})
+
+
+@asynccontextmanager
+async def connected(broker, user="agent", filters=(), *, protocol="5", on_message=None, **options):
+    """A client of `user`, and the queue of what it hears."""
+    heard = asyncio.Queue()
+    client = MqttClient(
+        settings(broker, user, protocol=protocol),
+        client_id=options.pop("client_id", f"test-{user}"),
+        on_message=on_message or heard.put_nowait,
+        subscriptions=[Subscription(topic_filter) for topic_filter in filters],
+        **options,
+    )
+    async with client:
+        await client.wait_connected(10)
+        yield client, heard
+
+
+async def get(queue):
+    return await asyncio.wait_for(queue.get(), 10)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_message_arrives_as_it_was_sent(broker, protocol):
+    async with (
+        connected(broker, "agent", ["edgevoice/v1/+/request/#"]) as (_, heard),
+        connected(broker, "demo", protocol=protocol) as (demo, _),
+    ):
+        publication = Publication(REQUESTS, b"\x00\xff", content_type="audio/wav", correlation_data=b"\x01")
+        assert await demo.publish(publication) is Delivery.DONE
+        message = await get(heard)
+        assert (message.topic, message.payload, message.qos) == (REQUESTS, b"\x00\xff", 1)
+        properties = (message.content_type, message.correlation_data)
+        assert properties == (("audio/wav", b"\x01") if protocol == "5" else (None, None))
+
+
+async def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(broker):
+    durable = {"filters": ["edgevoice/v1/+/request/#"], "session_expiry_s": 60}
+    async with connected(broker, "demo") as (demo, _):
+        async with connected(broker, **durable) as (agent, heard):
+            for text in (b"first", b"second"):
+                await demo.publish(Publication(REQUESTS, text))
+            agent.ack(await get(heard))
+            assert (await get(heard)).payload == b"second"
+        async with connected(broker, **durable) as (agent, heard):
+            again = await get(heard)
+            assert again.payload == b"second"
+            await demo.publish(Publication(REQUESTS, b"third"))
+            assert (await get(heard)).payload == b"third"
+
+
+async def test_an_acknowledgement_of_a_lost_connection_acknowledges_nothing(broker):
+    durable = {"filters": ["edgevoice/v1/+/request/#"], "session_expiry_s": 60}
+    async with connected(broker, "demo") as (demo, _), connected(broker, **durable) as (agent, heard):
+        await demo.publish(Publication(REQUESTS, b"old"))
+        old = await get(heard)
+        await broker.kill()  # and with it its memory: packet identifiers begin anew
+        await broker.start()
+        await agent.wait_connected(10)
+        await demo.wait_connected(10)
+        await demo.publish(Publication(REQUESTS, b"new"))
+        new = await get(heard)
+        while new.payload == b"old":  # the broker may have saved it in time
+            new = await get(heard)
+        assert new.epoch > old.epoch
+        agent.ack(old)
+        await broker.stop()
+        await broker.start()
+        assert (await get(heard)).payload == b"new"
+
+
+async def test_what_is_published_while_the_broker_is_away_arrives_later_in_order(broker):
+    numbers = [b"%d" % number for number in range(50)]
+    received = []
+    async with (
+        connected(broker, "agent", ["edgevoice/v1/+/request/#"], session_expiry_s=60) as (agent, heard),
+        connected(broker, "demo") as (demo, _),
+    ):
+        await broker.stop()
+        deliveries = [demo.publish(Publication(REQUESTS, number)) for number in numbers]
+        await broker.start()
+        while len(received) < len(numbers):
+            message = await get(heard)
+            received.append(message.payload)
+            agent.ack(message)
+        assert await asyncio.gather(*deliveries) == [Delivery.DONE] * len(numbers)
+    assert received == numbers
+
+
+async def test_an_error_in_the_owners_callback_ends_nothing(broker, caplog):
+    heard = asyncio.Queue()
+
+    def on_message(message):
+        if message.payload == b"bad":
+            raise RuntimeError("boom")
+        heard.put_nowait(message)
+
+    async with (
+        connected(broker, "agent", ["edgevoice/v1/+/request/#"], on_message=on_message),
+        connected(broker, "demo") as (demo, _),
+    ):
+        for payload in (b"bad", b"good"):
+            await demo.publish(Publication(REQUESTS, payload))
+        assert (await get(heard)).payload == b"good"
+    assert "was not handled" in caplog.text
+
+
+async def test_the_brokers_answer_to_a_publication_is_told(broker):
+    async with connected(broker, "demo") as (demo, _):
+        assert await demo.publish(Publication(REQUESTS, b"nobody hears")) is Delivery.NO_SUBSCRIBERS
+        assert await demo.publish(Publication("home/lock/set", b"open")) is Delivery.REFUSED
+
+
+async def test_a_packet_the_broker_would_not_take_is_not_sent(broker):
+    async with connected(broker, "demo") as (demo, _):
+        with pytest.raises(PacketTooLarge):
+            demo.publish(Publication(REQUESTS, bytes(8_000_000)))
+        assert demo.connected
+
+
+async def test_why_there_is_no_connection_is_said(broker, tmp_path):
+    wrong = tmp_path / "password"
+    wrong.write_text("wrong")
+    client = MqttClient(settings(broker, "demo", password_file=wrong), client_id="x", on_message=print)
+    async with client:
+        with pytest.raises(BrokerUnavailable, match="Not authorized"):
+            await client.wait_connected(1)
+
+
+async def test_a_stranger_cannot_be_reached():
+    nowhere = MqttSettings(port=1)
+    async with MqttClient(nowhere, client_id="x", on_message=print) as client:
+        with pytest.raises(BrokerUnavailable, match="cannot be reached"):
+            await client.wait_connected(0.5)
+
+
+async def test_the_last_will_speaks_for_a_connection_that_was_cut(broker):
+    will = Publication("edgevoice/v1/orin/status", b"offline", retain=True)
+    async with (
+        connected(broker, "demo", ["edgevoice/v1/+/status"]) as (_, heard),
+        connected(broker, "agent", will=will) as (agent, _),
+    ):
+        agent._link._paho._sock_close()  # no DISCONNECT, as when a process is killed
+        assert (await get(heard)).payload == b"offline"

@@ -1,0 +1,139 @@
+"""Who may import whom: the arrows of the architecture, read from the code."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIBRARIES = set(sys.stdlib_module_names) | {"pydantic", "typing_extensions"}
+
+# Module or package → what it may import beside the standard library, pydantic and itself. The longest prefix decides.
+ALLOWED: dict[str, set[str]] = {
+    "agent.contract": {"pybase64"},
+    "agent.mqtt": {"paho"},
+    "agent.settings": {"agent.contract", "agent.mqtt.settings", "pydantic_settings"},
+    "agent.errors": {"agent.contract"},
+    "agent.logs": set(),
+    "agent.notify": set(),
+    "agent.riff": {"agent.contract", "agent.errors"},
+    "agent.audio": {"agent.contract", "agent.errors", "agent.riff", "numpy", "soundfile", "soxr"},
+    "agent.engines.base": {"agent.contract", "agent.audio"},
+    "agent.engines.frames": set(),
+    "agent.engines.registry": {"agent.contract", "agent.errors", "agent.engines.base"},
+    "agent.engines.process": {"agent.contract", "agent.errors", "agent.engines.frames"},
+    "agent.engines.host": {
+        "agent.contract",
+        "agent.errors",
+        "agent.audio",
+        "agent.engines.base",
+        "agent.engines.frames",
+        "agent.engines.process",
+        "numpy",
+    },
+    "agent.engines.worker": {
+        "agent.contract",
+        "agent.errors",
+        "agent.audio",
+        "agent.engines.base",
+        "agent.engines.frames",
+        "agent.engines.registry",
+        "numpy",
+    },
+    "agent.journal": {"agent.contract", "agent.errors"},
+    "agent.pipeline": {"agent.contract", "agent.errors", "agent.audio", "agent.engines.base", "agent.journal"},
+    "agent.operations": {"agent.contract", "agent.errors", "agent.pipeline", "agent.journal", "agent.models"},
+    "agent.intake": {"agent.contract", "agent.mqtt.message"},
+    "agent.client": {"agent.contract", "agent.mqtt"},
+    "agent.models": {"agent.errors", "agent.settings"},
+    "agent.announcer": {"agent.contract", "agent.mqtt"},
+    "agent.handler": {
+        "agent.contract",
+        "agent.errors",
+        "agent.intake",
+        "agent.journal",
+        "agent.logs",
+        "agent.mqtt",
+        "agent.operations",
+        "agent.pipeline",
+        "agent.settings",
+    },
+    "bridge": {
+        "agent.contract",
+        "agent.client",
+        "agent.mqtt.settings",
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "pydantic_settings",
+    },
+}
+LEAF = {"agent.contract", "agent.engines.base", "agent.audio", "agent.errors"}
+COMPOSITION = ("agent.app", "agent.engine_set", "agent.commands", "agent.__main__", "agent.stack", "agent.broker")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in ("agent", "bridge"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_leaf(module: str) -> bool:
+    return module.rpartition(".")[2].startswith(("stt_", "llm_", "tts_", "scripted"))
+
+
+def below(name: str, prefixes: set[str] | tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value) if "." in str(value) else "")
+def test_arrows_point_down(module: str, path: Path) -> None:
+    names = [name for name in imported(path) if name.partition(".")[0] not in LIBRARIES]
+    if module in {"agent", "agent.engines"}:
+        assert not names
+        return
+    if is_leaf(module):
+        libraries = {name.partition(".")[0] for name in names} - {"agent", "numpy"}
+        assert len(libraries) <= 1, f"{module} is a leaf over one library, not {libraries}"
+        assert not [name for name in names if name.startswith("agent") and not below(name, LEAF)]
+        return
+    if below(module, COMPOSITION):
+        assert not [name for name in names if is_leaf(name) or name.startswith("bridge")]
+        return
+    room = max((prefix for prefix in ALLOWED if below(module, {prefix})), key=len, default=None)
+    assert room, f"{module} is in no row of the table"
+    strangers = [name for name in names if not below(name, ALLOWED[room] | {room})]
+    assert not strangers, f"{module} must not import {strangers}"
+
+
+@pytest.mark.parametrize("module", [name for name, _ in modules()])
+def test_no_imports_only_for_types(module: str) -> None:
+    path = dict(modules())[module]
+    assert "TYPE_CHECKING" not in path.read_text(encoding="utf-8"), "a cycle in types is a cycle"
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("bridge.app", ["numpy", "soundfile", "agent.pipeline", "agent.engines", "agent.app"]),
+        ("agent.commands.ask", ["numpy", "soundfile", "agent.pipeline", "agent.engines", "fastapi"]),
+        ("agent.app", ["xllamacpp", "pocketsphinx", "espeakng_loader", "fastapi"]),
+    ],
+)
+def test_importing_loads_no_more_than_needed(module: str, unwanted: list[str]) -> None:
+    program = f"import sys, {module}; print([n for n in {unwanted!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
