@@ -79,7 +79,7 @@ class EngineSet:
         return host_for(
             stage,
             name,
-            options,
+            options.model_dump(mode="json"),
             models_dir=self._settings.models_dir,
             load_timeout_s=wanted.load_timeout_s,
             hang_timeout_s=wanted.hang_timeout_s,

@@ -57,8 +57,9 @@ class Intake:
         """The request in `message`. Raises ContractError; sizes are checked before anything is parsed."""
         self._check("the message", len(message.payload), "bytes", self._limits.max_message_bytes)
         request, clip = _decode(message, address)
-        for name, text in (("text", request.text), ("system", request.system)):
-            self._check(name, len(text or ""), "characters", self._limits.max_text_chars)
+        turns = "".join(message.content for message in request.messages or ())
+        for name, text in (("text", request.text), ("system", request.system), ("messages", turns)):
+            self._check(name, len(text or ""), "characters", self._limits.max_text_chars, field=name)
         wanted = request.reply_to or message.response_topic
         if wanted and not self._owns(address.client, wanted):
             mine = self._topics.reply(address.client, "")
@@ -92,11 +93,10 @@ class Intake:
         return self._topics.owns_reply(client, topic, self._reply_prefixes)
 
     @staticmethod
-    def _check(what: str, size: int, unit: str, limit: int) -> None:
+    def _check(what: str, size: int, unit: str, limit: int, *, field: str | None = None) -> None:
         if size > limit:
-            raise ContractError(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"{what} has {size} {unit}; {limit} are the most", limit=limit, actual=size
-            )
+            message = f"{what} has {size} {unit}; {limit} are the most"
+            raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
 
 
 def _decode(message: Message, address: Address) -> tuple[Request, bytes | None]:

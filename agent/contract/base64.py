@@ -8,8 +8,9 @@ import pybase64
 
 from agent.contract.errors import ContractError, ErrorCode
 
-_DATA_URL = re.compile(r"\s*data:[^,]{0,200},")
+_DATA_URL = re.compile(r"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
+_URL_SAFE = b"-_"
 
 
 def encode_base64(data: bytes) -> str:
@@ -25,10 +26,17 @@ def decode_base64(text: str, *, field: str = "audio") -> bytes:
     if prefix := _DATA_URL.match(text):
         text = text[prefix.end() :]
     text = text.translate(_WHITESPACE).rstrip("=")
-    url_safe = "-" in text or "_" in text
+    url_safe = ("-" in text or "_" in text) and not ("+" in text or "/" in text)
+    alphabet = _URL_SAFE if url_safe else None
     try:
-        return pybase64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if url_safe else None, validate=True)
+        data = pybase64.b64decode(text + "=" * (-len(text) % 4), altchars=alphabet, validate=True)
     except ValueError as exc:  # binascii.Error, or a character that is not ASCII
-        raise ContractError(
-            ErrorCode.UNSUPPORTED_MEDIA, f"{field} is not base64: {exc}", field=field, reason="bad_base64"
-        ) from exc
+        raise _not_base64(str(exc), field) from exc
+    last = pybase64.b64encode(data[len(data) // 3 * 3 :], altchars=alphabet).decode("ascii").rstrip("=")
+    if not text.endswith(last):  # bits left over at the end belong to a byte that did not arrive
+        raise _not_base64("it is cut off", field)
+    return data
+
+
+def _not_base64(why: str, field: str) -> ContractError:
+    return ContractError(ErrorCode.UNSUPPORTED_MEDIA, f"{field} is not base64: {why}", field=field, reason="bad_base64")

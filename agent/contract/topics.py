@@ -78,7 +78,7 @@ class Topics:
 
     def parse_request(self, topic: str) -> Address:
         """Who asks for what on `topic`. Raises ContractError: bad_request, or not_found for an unknown operation."""
-        client, *rest = topic.removeprefix(f"{self._root}/request/").split("/")
+        client, *rest = _below(f"{self._root}/request/", topic)
         if not is_id(client):
             raise ContractError(ErrorCode.BAD_REQUEST, f"{client[:80]!r} is not a client name", field="topic")
         match rest:
@@ -90,14 +90,15 @@ class Topics:
 
     def parse_reply(self, topic: str) -> tuple[str, str] | None:
         """The (client, id) whose terminal reply arrives on `topic`; None for its events and chunks."""
-        match topic.removeprefix(f"{self._root}/reply/").split("/"):
+        match _below(f"{self._root}/reply/", topic):
             case [client, request_id]:
                 return client, request_id
         return None
 
     def owns_reply(self, client: str, topic: str, prefixes: tuple[str, ...] = ()) -> bool:
         """Whether `client` may have its reply sent to `topic`: below its own replies, or a configured prefix."""
-        if len(topic.encode("utf-8", "surrogatepass")) > MAX_TOPIC_BYTES or any(c in topic for c in "+#\0"):
+        # A broker hangs up on whoever publishes to a topic with a control character or half a surrogate pair in it.
+        if not topic.isprintable() or "+" in topic or "#" in topic or len(topic.encode()) > MAX_TOPIC_BYTES:
             return False
         allowed = (f"{self._root}/reply/{client}/", *(prefix.rstrip("/") + "/" for prefix in prefixes))
         return any(topic.startswith(prefix) and topic != prefix for prefix in allowed)
@@ -105,6 +106,11 @@ class Topics:
     @property
     def _root(self) -> str:
         return f"{self.base}/{self.agent}"
+
+
+def _below(prefix: str, topic: str) -> list[str]:
+    """The levels of `topic` that follow `prefix`; a single empty one where it lies elsewhere."""
+    return topic[len(prefix) :].split("/") if topic.startswith(prefix) else [""]
 
 
 def _request_id(text: str) -> str:

@@ -6,7 +6,7 @@ model and raises EngineError where it cannot. Its work raises EngineError too, w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -82,7 +82,7 @@ class LanguageModel(Engine, Protocol):
     slots: int
     """Conversations it answers at once."""
 
-    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason. Closing the iterator ends the engine's work."""
 
 
@@ -114,7 +114,7 @@ class AsyncLanguageModel(Protocol):
         """What was loaded."""
         ...
 
-    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason."""
         ...
 

@@ -91,7 +91,7 @@ class Stages:
             pieces: list[str] = []
             end = Delta()
             on_text("")
-            async with aclosing(engine.chat(messages, sampling)) as deltas:  # type: ignore[type-var]
+            async with aclosing(engine.chat(messages, sampling)) as deltas:
                 async for delta in deltas:
                     if delta.text:
                         first = first or time.monotonic() - start

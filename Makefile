@@ -1,0 +1,66 @@
+# EdgeVoice: `make demo` on a fresh machine is enough. `make help` tells the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
+APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test lint bench clean system python model
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target meaning; do \
+	    printf '  make %-7s %s\n' "$$target" "$$meaning"; done
+
+setup: $(VENV)/installed model ## Install what is missing: system packages, .venv, the demo's model
+
+demo: setup ## Ask it four questions, typed and spoken, over MQTT and HTTP
+	@$(BIN)/edgevoice demo
+
+run: setup ## Start broker, agent and bridge, until Ctrl-C
+	@$(BIN)/edgevoice up
+
+test: setup lint ## Everything that is checked, here and in CI
+	$(BIN)/pytest
+
+lint: $(VENV)/installed ## Style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: setup ## Measure it
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove what `make` made in this folder; models stay
+	rm -rf $(VENV) build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The broker that Debian's package may start on port 1883 is left alone: ours has a free port of its own.
+system:
+	@missing=; \
+	PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
+	command -v mosquitto >/dev/null && command -v mosquitto_passwd >/dev/null || missing="$$missing mosquitto"; \
+	command -v mosquitto_pub >/dev/null || missing="$$missing mosquitto-clients"; \
+	ldconfig -p | grep -q 'libflite\.so\.1 ' || missing="$$missing libflite1"; \
+	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \
+	test -d $(VENV) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	test -n "$$missing" || exit 0; \
+	command -v apt-get >/dev/null || { echo "Please install, by your system's own means:$$missing" >&2; exit 1; }; \
+	echo "==> System packages:$$missing"; \
+	$(APT) update -q && $(APT) install -q -y --no-install-recommends $$missing
+
+python: system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "EdgeVoice needs Python 3.10 or later; this is $$($(PYTHON) --version)." \
+	         "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+
+$(VENV)/installed: pyproject.toml | system python
+	@echo "==> Python packages, into $(VENV) (a few minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --editable '.[embedded]' --group dev
+	@touch $@
+
+model: $(VENV)/installed
+	@$(BIN)/edgevoice models pull smollm2-135m

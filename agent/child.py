@@ -1,0 +1,139 @@
+"""One child process: started in a session of its own, ready or told why not, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+
+_LAST_WORDS_LINES = 15
+_LAST_WORDS_BYTES = 8_192
+
+
+class ChildError(Exception):
+    """A program we started ended, or did not become ready; the message holds its last words."""
+
+
+class Child:
+    """A program that runs as long as we do, and may be started again."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path | None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        grace_s: float = 25.0,
+    ) -> None:
+        """`log` None passes the output through; `user` needs root; `grace_s` is from SIGTERM to SIGKILL."""
+        self.name = name
+        self._argv = [*_die_with_parent(), *argv]
+        self._log = log
+        self._env = env
+        self._user = user
+        self._grace_s = grace_s
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended, as far as we were told."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; ChildError where it does not run."""
+        if self._process is None or not self.running:
+            raise ChildError(f"{self.name} is not running")
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Starts it; ChildError where it still runs."""
+        if self.running:
+            raise ChildError(f"{self.name} is already running")
+        with contextlib.ExitStack() as stack:
+            if self._log:
+                self._log.touch(mode=0o600)
+            output = stack.enter_context(self._log.open("ab")) if self._log else None
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._env,
+                user=self._user,
+                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we stop our children in order
+            )
+
+    async def until(self, ready: Awaitable[object], *, timeout_s: float) -> None:
+        """Waits for `ready`; ChildError where the program ends first, or the time is up."""
+        assert self._process is not None, "start() comes first"  # noqa: S101 - narrows the type for mypy
+        waiting = asyncio.ensure_future(ready)
+        ended = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait({waiting, ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                raise ChildError(f"{self.name} ended with {_how(ended.result())}{self._last_words()}")
+            if not waiting.done():
+                raise ChildError(f"{self.name} was not ready within {timeout_s:g} s{self._last_words()}")
+            waiting.result()
+        finally:
+            waiting.cancel()
+            ended.cancel()
+            await asyncio.wait({waiting, ended})
+
+    async def wait(self) -> None:
+        """Returns only by ChildError, once the program has ended without being told to."""
+        assert self._process is not None, "start() comes first"  # noqa: S101 - narrows the type for mypy
+        raise ChildError(f"{self.name} ended with {_how(await self._process.wait())}{self._last_words()}")
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after the grace time; nothing of its session is left."""
+        if self._process is None:
+            return
+        try:
+            if self.running:
+                self._process.terminate()
+                await asyncio.wait_for(self._process.wait(), self._grace_s)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """SIGKILL, to it and to whatever it started in its session."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        self._process = None
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return "; its last words are above"
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - _LAST_WORDS_BYTES))
+            lines = log.read().decode("utf-8", "replace").splitlines()[-_LAST_WORDS_LINES:]
+        if not lines:
+            return ", without a word"
+        return "\n".join(["; its last words:", *(f"    {line}" for line in lines)])
+
+
+def _die_with_parent() -> list[str]:
+    """The kernel ends the child with us, even where we are killed. Linux only; elsewhere it may outlive us."""
+    # Not by preexec_fn: Python code between fork and exec may deadlock where there are threads.
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _how(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

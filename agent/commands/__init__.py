@@ -1,0 +1,21 @@
+"""The commands of `edgevoice`, a module each, imported only when it is the one to run.
+
+Each has `add_arguments(parser)` and `run(args) -> int`, the exit status.
+"""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "up": "Start broker, agent and bridge here, to try them out, until Ctrl-C.",
+    "demo": "Ask four questions, typed and spoken, over MQTT and HTTP, and show how they are answered.",
+    "ask": "Ask an agent through any broker: in text or with a WAV file.",
+    "agent": "Run the agent.",
+    "bridge": "Run the HTTP bridge.",
+    "models": "List the models that can be had, and fetch one.",
+    "settings": "Show every setting: its name, value, default and meaning.",
+}
+"""Each command's name, and its help: the docstring of its module."""
+
+
+class CommandError(Exception):
+    """What went wrong, in one line for the person who typed the command."""

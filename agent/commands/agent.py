@@ -1,0 +1,23 @@
+"""Run the agent."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from agent import app
+from agent.commands.settings import load
+from agent.logs import configure
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None: the agent reads its settings from the environment."""
+    parser.epilog = "`edgevoice settings` lists what can be set, by environment, `.env` or `edgevoice.toml`."
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's shape
+    """Returns after SIGTERM or SIGINT, once all is closed."""
+    settings = load()
+    configure(settings.log.level, settings.log.format)
+    asyncio.run(app.run(settings))
+    return 0

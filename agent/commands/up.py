@@ -1,0 +1,87 @@
+"""Start broker, agent and bridge here, to try them out, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from agent.broker import HOST
+from agent.commands import CommandError
+from agent.commands.settings import load
+from agent.contract.terms import Operation
+from agent.models.catalogue import catalogue
+from agent.models.pull import PullError, pull
+from agent.settings import Settings
+from agent.stack import INTERRUPTED, Part, Stack, StackSettings, until_signalled
+
+_EMBEDDED = ("auto", "llamacpp")
+_MODEL = "smollm2-135m"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Fixed ports, for who wants them."""
+    parser.add_argument("--mqtt-port", type=int, metavar="PORT", help="the broker's port (default: a free one)")
+    parser.add_argument("--http-port", type=int, metavar="PORT", help="the bridge's port (default: a free one)")
+    parser.add_argument("--show-output", action="store_true", help="show what agent and bridge log")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 once stopped by Ctrl-C or SIGTERM."""
+    status = asyncio.run(until_signalled(_up(args, load())))
+    return 0 if status == INTERRUPTED else status
+
+
+def fetch_model(settings: Settings) -> None:
+    """Fetches the language model, where the settings name one of the catalogue and it is not there yet."""
+    name = settings.llm.options.get("model", _MODEL)
+    if settings.llm.name not in _EMBEDDED or name not in catalogue():
+        return
+    try:
+        pull(name, settings.home, print)
+    except PullError as exc:
+        raise CommandError(str(exc)) from exc
+
+
+async def _up(args: argparse.Namespace, settings: Settings) -> int:
+    fetch_model(settings)
+    print("Starting broker, agent and bridge …", flush=True)
+    stack = Stack(
+        StackSettings(
+            agent=settings.agent,
+            home=settings.home,
+            mqtt_port=args.mqtt_port,
+            http_port=args.http_port,
+            show_output=args.show_output,
+        )
+    )
+    async with stack:
+        print(_welcome(stack), flush=True)
+        await stack.wait()
+    return 0
+
+
+def _welcome(stack: Stack) -> str:
+    topics, user = stack.topics, stack.mqtt().username or ""
+    asked, replies = topics.request(user, Operation.CHAT), topics.all_replies(user)
+    clients = f"XDG_CONFIG_HOME={stack.client_options}"
+    log = "" if stack.settings.show_output else f"   agent's log {stack.log(Part.AGENT)}"
+    return f"""\
+Ready. Broker {HOST}:{stack.broker.port}   HTTP {stack.url}{log}
+
+  ask on   {asked}
+  reply on {topics.reply(user, "{id}")}
+  agent    {topics.status} · {topics.info} · {topics.state}
+
+Copy and paste, in another terminal:
+
+  # MQTT: listen for the next reply, and ask
+  {clients} mosquitto_sub -q 1 -C 1 -W 60 -t '{replies}' &
+  {clients} mosquitto_pub -q 1 -t {asked} -m 'What is the capital of France?'
+
+  # MQTT 5: ask and wait for the reply
+  {clients} mosquitto_rr -V 5 -q 1 -W 60 -t {asked} -e {topics.reply(user, "rr")} -m 'What is the capital of France?'
+
+  # HTTP
+  curl -s {stack.url}/v1/ask -H 'Content-Type: application/json' -d '{{"text": "What is the capital of France?"}}'
+
+Ctrl-C stops all of it."""

@@ -1,0 +1,212 @@
+"""Language model with llama.cpp, through xllamacpp's prebuilt wheel: any GGUF file, several conversations at once."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import secrets
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from agent.contract.errors import ErrorCode
+from agent.contract.messages import Message, Sampling
+from agent.contract.presence import EngineInfo
+from agent.contract.terms import FinishReason, Stage
+from agent.engines.base import Delta, EngineOptions, LanguageModel
+from agent.errors import EngineError
+
+_MAGIC = b"GGUF"
+_SMALLEST_BYTES = 4_096
+_SMALL_MODEL_BYTES = 256 * 2**20
+_TELLING_PREFILL = 16
+_ANSWER_S = 10.0
+
+
+class LlamaCppOptions(EngineOptions):
+    """Which model, and how it runs."""
+
+    model: str = "smollm2-135m"
+    """Name of a model in the models folder, or path of a .gguf file."""
+    context_window: int = Field(default=2_048, ge=256)
+    """Tokens of a conversation and its answer, a slot."""
+    slots: int = Field(default=2, ge=1, le=64)
+    """Conversations at once; each takes memory for a window."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; left out, one for a small model and all cores but one for others."""
+    gpu_layers: int = Field(default=0, ge=-1)
+    """Layers on the GPU, where the library was built for one; -1 for all."""
+    prefill_batch: int = Field(default=128, ge=32, le=4_096)
+    """Tokens of a prompt read at a time; a cancel is noticed in between. More is faster on a GPU."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """Where a request names none."""
+    repetition_penalty: float = Field(default=1.1, gt=0, le=2)
+    """Where a request names none."""
+
+
+class LlamaCpp:
+    """Answers with a GGUF model; each slot has a context window of its own."""
+
+    Options: ClassVar[type[EngineOptions]] = LlamaCppOptions
+
+    def __init__(self, options: LlamaCppOptions, models_dir: Path) -> None:
+        path = _path(options, models_dir)
+        _check(path)
+        self._options = options
+        self.slots = options.slots
+        key = secrets.token_hex(16)
+        self._server = _serve(path, options, key)
+        self._window = _window(self._server.listening_address, key)
+        self._threads = ThreadPoolExecutor(options.slots, "llamacpp")
+
+    @classmethod
+    def missing(cls, options: LlamaCppOptions, models_dir: Path) -> str | None:
+        """The package or the model file, where it is not there."""
+        if find_spec("xllamacpp") is None:
+            return "xllamacpp is not installed; `pip install 'edgevoice[embedded]'` brings it"
+        path = _path(options, models_dir)
+        if path.is_file():
+            return None
+        if options.model.endswith(".gguf"):
+            return f"no file {path}"
+        return f"no model at {path}; `edgevoice models pull {options.model}` fetches it"
+
+    @property
+    def info(self) -> EngineInfo:
+        """The model and the window that each slot really has."""
+        model = Path(self._options.model).stem if self._options.model.endswith(".gguf") else self._options.model
+        return EngineInfo(name="llamacpp", model=model, version=version("xllamacpp"), context_window=self._window)
+
+    async def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """The answer in pieces; ends, at the latest, when the slot's window is full."""
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        stopped = threading.Event()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            return stopped.is_set()
+
+        request = self._request(messages, sampling)
+        work = loop.run_in_executor(self._threads, self._server.handle_chat_completions, request, take)
+        work.add_done_callback(lambda _: chunks.put_nowait(None))
+        try:
+            finish = FinishReason.STOP
+            while chunk := await chunks.get():
+                if error := chunk.get("error"):
+                    raise _failure(error)
+                for choice in chunk["choices"]:
+                    if text := choice["delta"].get("content"):
+                        yield Delta(text)
+                    if choice["finish_reason"] == "length":
+                        finish = FinishReason.LENGTH
+                if usage := chunk.get("usage"):
+                    yield _last(finish, usage, chunk.get("timings", {}))
+            await work
+        except RuntimeError as exc:
+            raise EngineError(Stage.LLM, f"llama.cpp failed: {exc}") from exc
+        finally:
+            stopped.set()
+            await asyncio.wait([work])  # the slot is free only then
+
+    def close(self) -> None:
+        """Nothing: freeing llama.cpp's server may hang for ever, so the process's end does it."""
+
+    def _request(self, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+        asked = {
+            "temperature": self._options.temperature,
+            "repetition_penalty": self._options.repetition_penalty,
+            **sampling.model_dump(exclude_none=True),
+        }
+        return {
+            **asked,
+            "repeat_penalty": asked.pop("repetition_penalty"),
+            "messages": [{"role": message.role.value, "content": message.content} for message in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # so that a cancel is noticed while the prompt is still being read
+        }
+
+
+def _path(options: LlamaCppOptions, models_dir: Path) -> Path:
+    if options.model.endswith(".gguf"):
+        return Path(options.model)
+    return models_dir / options.model / "model.gguf"
+
+
+def _check(path: Path) -> None:
+    """Refuses what is not a model: llama.cpp may crash on it instead of complaining."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+        if magic != _MAGIC or path.stat().st_size < _SMALLEST_BYTES:
+            raise EngineError(Stage.LLM, f"{path} is not a GGUF model; fetch it again")
+    except OSError as exc:
+        raise EngineError(Stage.LLM, f"cannot read {path}: {exc.strerror}") from exc
+
+
+def _serve(path: Path, options: LlamaCppOptions, key: str) -> Any:
+    import xllamacpp  # noqa: PLC0415 - only who takes this engine needs the library
+
+    small = path.stat().st_size < _SMALL_MODEL_BYTES
+    threads = options.threads or (1 if small else max(1, (os.cpu_count() or 2) - 1))
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_parallel = options.slots
+    params.n_ctx = options.slots * options.context_window  # divided among the slots
+    params.n_batch = params.n_ubatch = options.prefill_batch
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.n_threads_http = 1
+    params.n_gpu_layers = options.gpu_layers
+    params.cache_ram_mib = 0  # its default keeps up to 8 GiB of old conversations
+    params.fit_params = params.warmup = False
+    params.verbosity = -1
+    params.api_keys = [key]  # its listener cannot be turned off, so nobody else gets in
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as exc:
+        raise EngineError(Stage.LLM, f"llama.cpp cannot load {path}: {exc}") from exc
+
+
+def _window(address: str, key: str) -> int:
+    """The tokens that a slot really has: llama.cpp rounds, and cuts at what the model was trained for."""
+    server = urlsplit(address)
+    connection = http.client.HTTPConnection(server.hostname or "127.0.0.1", server.port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/slots", headers={"Authorization": f"Bearer {key}"})
+        return int(json.loads(connection.getresponse().read())[0]["n_ctx"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError) as exc:
+        raise EngineError(Stage.LLM, f"llama.cpp does not tell of its slots: {exc}") from exc
+    finally:
+        connection.close()
+
+
+def _last(finish: FinishReason, usage: dict[str, Any], timings: dict[str, Any]) -> Delta:
+    prefill = timings.get("prompt_per_second") if timings.get("prompt_n", 0) >= _TELLING_PREFILL else None
+    return Delta(
+        finish_reason=finish,
+        prompt_tokens=usage["prompt_tokens"],
+        completion_tokens=usage["completion_tokens"],
+        prefill_tok_s=prefill,
+        decode_tok_s=timings.get("predicted_per_second"),
+    )
+
+
+def _failure(error: dict[str, Any]) -> EngineError:
+    if error.get("type") == "exceed_context_size_error":
+        asked, window = error["n_prompt_tokens"], error["n_ctx"]
+        message = f"the conversation has {asked} tokens, more than the model's window of {window}"
+        return EngineError(Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED)
+    return EngineError(Stage.LLM, f"llama.cpp failed: {error.get('message', 'no reason given')}")
+
+
+_: type[LanguageModel] = LlamaCpp

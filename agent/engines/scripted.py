@@ -1,0 +1,167 @@
+"""Engines that need no model: they do as they were told, for tests, benchmarks and dry runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from agent.audio import Audio
+from agent.contract.errors import ErrorCode
+from agent.contract.messages import Message, Sampling
+from agent.contract.presence import EngineInfo
+from agent.contract.terms import FinishReason, Stage
+from agent.engines.base import (
+    CancelFlag,
+    Delta,
+    EngineOptions,
+    LanguageModel,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+)
+from agent.errors import EngineError
+
+_LOOK_S = 0.005
+_VOICE = "sine"
+_TONE_HZ = 440.0
+_S_PER_CHARACTER = 0.06
+_WINDOW = 4_096
+
+
+class _Scripted:
+    """Needs nothing and holds nothing."""
+
+    @classmethod
+    def missing(cls, options: EngineOptions, models_dir: Path) -> str | None:  # noqa: ARG003 - the port's
+        """Never anything."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class ScriptedSpeechToTextOptions(EngineOptions):
+    """What it hears, and when."""
+
+    text: str = "turn on the kitchen lights"
+    """What it hears in every clip."""
+    delay_s: float = Field(default=0.0, ge=0)
+    """How long it listens [s]."""
+
+
+class ScriptedSpeechToText(_Scripted):
+    """Hears the same words in every clip."""
+
+    Options: ClassVar[type[EngineOptions]] = ScriptedSpeechToTextOptions
+
+    def __init__(self, options: ScriptedSpeechToTextOptions, models_dir: Path) -> None:
+        self._options = options
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it pretends to be."""
+        return EngineInfo(name="scripted", model="fixed", languages=("en",))
+
+    def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
+        """The words of its options, whatever the clip."""
+        _wait(self._options.delay_s, cancelled)
+        return Transcript(self._options.text, language or "en")
+
+
+class ScriptedLanguageModelOptions(EngineOptions):
+    """What it answers, and when."""
+
+    answer: str = "You said: {text}"
+    """The answer; `{text}` is the last message of the conversation."""
+    delay_s: float = Field(default=0.0, ge=0)
+    """How long it reads before the first word [s]."""
+    piece_delay_s: float = Field(default=0.0, ge=0)
+    """How long each further word takes [s]."""
+    slots: int = Field(default=8, ge=1)
+    """Conversations at once."""
+
+
+class ScriptedLanguageModel(_Scripted):
+    """Answers with a template, word by word."""
+
+    Options: ClassVar[type[EngineOptions]] = ScriptedLanguageModelOptions
+
+    def __init__(self, options: ScriptedLanguageModelOptions, models_dir: Path) -> None:
+        self._options = options
+        self.slots = options.slots
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it pretends to be."""
+        return EngineInfo(name="scripted", model="template", languages=("en",), context_window=_WINDOW)
+
+    async def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """The filled-in template; a token is a word."""
+        answer = self._options.answer.replace("{text}", messages[-1].content)
+        words = answer.split(" ")
+        said = words[: sampling.max_tokens]
+        await asyncio.sleep(self._options.delay_s)
+        for number, word in enumerate(said):
+            if number:
+                await asyncio.sleep(self._options.piece_delay_s)
+            yield Delta(f" {word}" if number else word)
+        yield Delta(
+            finish_reason=FinishReason.STOP if said == words else FinishReason.LENGTH,
+            prompt_tokens=sum(len(message.content.split()) for message in messages),
+            completion_tokens=len(said),
+        )
+
+
+class ScriptedTextToSpeechOptions(EngineOptions):
+    """How it sounds, and when."""
+
+    sample_rate: int = Field(default=16_000, ge=8_000, le=48_000)
+    """Samples a second [Hz]."""
+    delay_s: float = Field(default=0.0, ge=0)
+    """How long it takes [s]."""
+
+
+class ScriptedTextToSpeech(_Scripted):
+    """Speaks in a tone that lasts as long as the text is."""
+
+    Options: ClassVar[type[EngineOptions]] = ScriptedTextToSpeechOptions
+
+    def __init__(self, options: ScriptedTextToSpeechOptions, models_dir: Path) -> None:
+        self._options = options
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it pretends to be."""
+        return EngineInfo(
+            name="scripted",
+            model=_VOICE,
+            languages=("en",),
+            voices=(_VOICE,),
+            sample_rate=self._options.sample_rate,
+        )
+
+    def synthesize(self, text: str, *, voice: str | None, speed: float, cancelled: CancelFlag) -> Audio:
+        """A sine, 60 ms a character."""
+        if voice not in (None, _VOICE):
+            raise EngineError(Stage.TTS, f"no voice {voice!r}; there is {_VOICE}", code=ErrorCode.NOT_FOUND)
+        _wait(self._options.delay_s, cancelled)
+        rate = self._options.sample_rate
+        times = np.arange(round(len(text) * _S_PER_CHARACTER / speed * rate), dtype=np.float32) / rate
+        return Audio((0.3 * np.sin(2 * np.pi * _TONE_HZ * times)).astype(np.float32), rate)
+
+
+def _wait(seconds: float, cancelled: CancelFlag) -> None:
+    end = time.monotonic() + seconds
+    while not cancelled() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK_S))
+
+
+_stt: type[SpeechToText] = ScriptedSpeechToText
+_llm: type[LanguageModel] = ScriptedLanguageModel
+_tts: type[TextToSpeech] = ScriptedTextToSpeech

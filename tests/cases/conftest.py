@@ -1,0 +1,50 @@
+"""Real processes for the contract's cases: broker, agent, bridge; and callers over each way in."""
+
+import pytest
+
+from agent.settings import EngineSettings
+from agent.stack import Stack, StackSettings
+from tests.callers import http_caller, mqtt_caller
+
+HEARD = "turn on the kitchen lights"
+
+
+def scripted(**options):
+    return EngineSettings(name="scripted", options=options)
+
+
+@pytest.fixture(scope="session")
+async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
+    """Broker, agent and bridge with scripted engines that answer at once."""
+    settings = StackSettings(stt=scripted(text=HEARD), llm=scripted(), tts=scripted(), users=("other",))
+    async with Stack(settings) as running:
+        yield running
+
+
+@pytest.fixture(params=["mqtt5", "mqtt311"])
+def mqtt(request, stack):
+    """A caller on each MQTT version."""
+    with mqtt_caller(stack, request.param) as caller:
+        yield caller
+
+
+@pytest.fixture
+def mqtt5(stack):
+    """A caller on MQTT 5."""
+    with mqtt_caller(stack, "mqtt5") as caller:
+        yield caller
+
+
+@pytest.fixture
+def http(stack):
+    """A caller over HTTP."""
+    with http_caller(stack) as caller:
+        yield caller
+
+
+@pytest.fixture(params=["mqtt5", "mqtt311", "http"])
+def caller(request, stack):
+    """A caller over each way in."""
+    opened = http_caller(stack) if request.param == "http" else mqtt_caller(stack, request.param)
+    with opened as caller:
+        yield caller

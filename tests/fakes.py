@@ -1,0 +1,71 @@
+"""Small stand-ins for the ports, for tests that need no process and no broker."""
+
+import asyncio
+
+import numpy as np
+
+from agent.audio import Audio
+from agent.contract.presence import EngineInfo
+from agent.contract.terms import FinishReason
+from agent.engines.base import Delta, Transcript
+
+
+class FakeEngine:
+    """Counts its calls and fails with what it is given, once each."""
+
+    def __init__(self, *failures):
+        self.info = EngineInfo(name="fake", model="m1", context_window=128)
+        self.failures = list(failures)
+        self.calls = 0
+        self.ended = 0
+        """Calls that ended, in whatever way."""
+        self.hold = None
+        """An event without which no call goes on."""
+
+    async def begin(self):
+        self.calls += 1
+        try:
+            if self.hold:
+                await self.hold.wait()
+            if self.failures:
+                raise self.failures.pop(0)
+        except BaseException:
+            self.ended += 1
+            raise
+
+
+class FakeSpeechToText(FakeEngine):
+    text = "what is it"
+
+    async def transcribe(self, audio, *, language):
+        await self.begin()
+        self.ended += 1
+        return Transcript(self.text, language or "en")
+
+
+class FakeLanguageModel(FakeEngine):
+    pieces = ("It ", "is", ".")
+    fails_after_first = None
+    messages = None
+    sampling = None
+
+    async def chat(self, messages, sampling):
+        self.messages, self.sampling = messages, sampling
+        await self.begin()
+        try:
+            for piece in self.pieces:
+                yield Delta(piece)
+                await asyncio.sleep(0)
+                if self.fails_after_first:
+                    failure, self.fails_after_first = self.fails_after_first, None
+                    raise failure
+            yield Delta("", FinishReason.STOP, 12, 3, 100.0, 50.0)
+        finally:
+            self.ended += 1
+
+
+class FakeTextToSpeech(FakeEngine):
+    async def synthesize(self, text, *, voice, speed):
+        await self.begin()
+        self.ended += 1
+        return Audio(np.full(16_000, 0.1, dtype=np.float32), 16_000)

@@ -1,0 +1,189 @@
+"""The `edgevoice` command: its table, its errors, its settings, and a question asked with it."""
+
+import asyncio
+import io
+import struct
+import subprocess
+import sys
+import wave
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from agent import __version__
+from agent.__main__ import main
+from agent.commands import COMMANDS, CommandError
+from agent.commands import demo as demo_command
+from agent.commands.settings import load, template
+from agent.contract.messages import Timings
+from agent.settings import EngineSettings, Settings
+from agent.stack import Part, Stack, StackSettings
+
+ROOT = Path(__file__).parents[1]
+SCRIPTED = EngineSettings(name="scripted")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of our children, where the package is not installed
+
+
+def test_the_table_and_the_modules_are_the_same():
+    modules = {path.stem for path in (ROOT / "agent" / "commands").glob("[!_]*.py")}
+
+    assert set(COMMANDS) == modules
+    for name, meaning in COMMANDS.items():
+        module = import_module(f"agent.commands.{name}")
+        assert (module.__doc__ or "").strip() == meaning
+        assert callable(module.add_arguments)
+        assert callable(module.run)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([name, "--help"])
+
+    assert exit_.value.code == 0
+    assert COMMANDS[name].split()[0] in capsys.readouterr().out
+
+
+def test_help_and_version(capsys):
+    for argument in ("--help", "--version"):
+        with pytest.raises(SystemExit) as exit_:
+            main([argument])
+        assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert __version__ in shown
+    assert all(name in shown for name in COMMANDS)
+    assert main([]) == 2
+
+
+def test_asking_loads_no_engine_and_no_heavy_library():
+    program = "import sys, agent.__main__, agent.commands.ask; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    names = set(loaded.stdout.split())
+    assert not names & {"numpy", "soundfile", "soxr", "rich", "fastapi", "agent.engines", "agent.app", "agent.stack"}
+
+
+def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch, capsys):
+    monkeypatch.setenv("EDGEVOICE_MQTT__PORT", "many")
+
+    assert main(["settings"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("edgevoice: setting EDGEVOICE_MQTT__PORT: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "words or with --wav"),
+        (["hi", "--wav", "x.wav"], "words or with --wav"),
+        (["--wav", "none.wav"], "none.wav"),
+        (["  "], "text"),
+        (["hi", "--port", "99999"], "port"),
+        (["hi", "--port", "1", "--deadline-ms", "100"], "broker_unavailable"),
+        (["hi", "--password-file", "none"], "none"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(arguments, reason, capsys):
+    assert main(["ask", *arguments]) == 1
+
+    said = capsys.readouterr().err
+    assert reason in said
+    assert said.startswith("edgevoice: ")
+    assert said.count("\n") == 1
+
+
+def test_settings_are_all_shown_and_secrets_are_not(monkeypatch, capsys):
+    monkeypatch.setenv("EDGEVOICE_MQTT__PASSWORD", "hunter2")
+    monkeypatch.setenv("EDGEVOICE_MQTT__HOST", "broker.example")
+
+    assert main(["settings"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "hunter2" not in shown
+    assert "EDGEVOICE_MQTT__HOST=broker.example   (default: 127.0.0.1)" in shown
+    assert "Broker's host name or address." in shown
+    assert "stt: pocketsphinx" in shown
+    assert "EDGEVOICE_BRIDGE_" in shown
+
+
+def test_the_template_in_the_repository_is_the_one_the_settings_give():
+    assert (ROOT / ".env.template").read_text(encoding="utf-8") == template(), "edgevoice settings --template"
+
+
+def test_the_template_is_read_back_as_the_defaults(tmp_path):
+    values = [line[2:] for line in template().splitlines() if line.startswith("# EDGEVOICE_")]
+    given = [line for line in values if not line.endswith("=") and not line.startswith("EDGEVOICE_HOME=")]
+    (tmp_path / ".env").write_text("\n".join(given))
+
+    assert load() == Settings.model_construct()
+
+
+def test_python_m_agent_is_the_agent_where_no_command_is_given(monkeypatch):
+    monkeypatch.setenv("EDGEVOICE_MAX_RUNNING", "none at all")
+
+    found = subprocess.run([sys.executable, "-m", "agent"], capture_output=True, text=True, check=False)
+
+    assert found.returncode == 1
+    assert "EDGEVOICE_MAX_RUNNING" in found.stderr
+
+
+@pytest.mark.anyio
+async def test_a_question_and_its_spoken_answer(tmp_path):
+    settings = StackSettings(stt=SCRIPTED, llm=SCRIPTED, tts=SCRIPTED, parts=(Part.BROKER, Part.AGENT))
+    async with Stack(settings) as stack:
+        password_file = str(stack.mqtt().password_file)
+        broker = ["--port", str(stack.broker.port), "--user", "demo", "--password-file", password_file]
+        argv = [sys.executable, "-m", "agent", "ask", "Hello", "--out", "heard.wav", "--protocol", "3.1.1", *broker]
+        asking = await asyncio.create_subprocess_exec(
+            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        shown, said = await asking.communicate()
+
+    assert asking.returncode == 0, said
+    lines = dict(line.split(maxsplit=1) for line in shown.decode().splitlines())
+    assert "Hello" in lines["answer"]
+    assert lines["speech"].startswith("heard.wav (")
+    assert "scripted" in lines["engines"]
+    assert "total" in lines["took"]
+    seconds, peak = demo_command.measure((tmp_path / "heard.wav").read_bytes())
+    assert seconds > 0
+    assert peak > 0
+
+
+def wav(seconds: float, loudness: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 8_000, 0, "NONE", "not compressed"))
+        writer.writeframes(struct.pack("<h", loudness) * int(8_000 * seconds))
+    return file.getvalue()
+
+
+SPOKEN = next(case for case in demo_command.CASES if case.mode.heard)
+GOOD_TEXT = "It is Berlin of course."
+
+
+@pytest.mark.parametrize(
+    ("text", "speech", "reason"),
+    [
+        ("", wav(2, 9_000), "the answer to"),
+        ("It is Rome.", wav(2, 9_000), "It is Rome"),
+        (GOOD_TEXT, None, "no speech"),
+        (GOOD_TEXT, b"RIFFnonsense", "not a WAV file"),
+        (GOOD_TEXT, wav(2, 100), "silent"),
+        (GOOD_TEXT, wav(0.1, 9_000), "cannot be 5 words"),
+        (GOOD_TEXT, wav(30, 9_000), "cannot be 5 words"),
+    ],
+)
+def test_the_demo_tells_a_broken_answer_from_a_real_one(text, speech, reason):
+    demo_command.check(SPOKEN, demo_command.Answer(GOOD_TEXT, Timings(), speech=wav(2, 9_000)))
+
+    with pytest.raises(CommandError, match=reason):
+        demo_command.check(SPOKEN, demo_command.Answer(text, Timings(), speech=speech))
