@@ -22,6 +22,7 @@ from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message, Subscription
 from agent.notify import notify
 from agent.pipeline.admission import Admission
+from agent.pipeline.stages import Stages
 from agent.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Agent:
         self._handler = Handler(
             settings,
             topics=self._topics,
+            stages=Stages(self._engines, settings.limits.max_audio_s),
             journal=self._journal,
             admission=self._admission,
             mqtt=self._mqtt,
@@ -96,7 +98,6 @@ class Agent:
             await _cancelled(loading)
             return False
         loading.result()
-        self._handler.stages = self._engines.stages
         self._phase = Phase.READY
         self._admission.open()
         self._announcer.online(self._info())

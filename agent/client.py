@@ -106,6 +106,8 @@ class AgentClient:
         publication = Publication(topic, request.encode(), content_type="application/json")
         wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
         asked = self._asked.get(request_id) or self._send(request_id, publication)
+        if asked.publication.payload != publication.payload:
+            raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
         asked.callers += 1
         try:
             return await asyncio.wait_for(asyncio.shield(asked.reply), wait_s)

@@ -18,7 +18,6 @@ from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextT
 from agent.engines.host import EngineHost, host_for
 from agent.engines.registry import choose
 from agent.errors import EngineError
-from agent.pipeline.stages import Stages
 from agent.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,14 +47,19 @@ class EngineSet:
         await self._warm_up()
 
     @property
-    def stages(self) -> Stages:
-        """The engines as the pipeline uses them."""
-        return Stages(
-            stt=cast("AsyncSpeechToText | None", self._hosts.get(Stage.STT)),
-            llm=cast("AsyncLanguageModel | None", self._hosts.get(Stage.LLM)),
-            tts=cast("AsyncTextToSpeech | None", self._hosts.get(Stage.TTS)),
-            max_audio_s=self._settings.limits.max_audio_s,
-        )
+    def stt(self) -> AsyncSpeechToText | None:
+        """Speech to text."""
+        return cast("AsyncSpeechToText | None", self._hosts.get(Stage.STT))
+
+    @property
+    def llm(self) -> AsyncLanguageModel | None:
+        """Language model."""
+        return cast("AsyncLanguageModel | None", self._hosts.get(Stage.LLM))
+
+    @property
+    def tts(self) -> AsyncTextToSpeech | None:
+        """Text to speech."""
+        return cast("AsyncTextToSpeech | None", self._hosts.get(Stage.TTS))
 
     @property
     def info(self) -> dict[Stage, EngineInfo]:
@@ -90,13 +94,12 @@ class EngineSet:
 
     async def _warm_up(self) -> None:
         """The first call pays for what libraries put off; let it not be a caller's."""
-        stages = self.stages
-        if stages.stt:
+        if self.stt:
             hush = Audio(np.zeros(_WARM_UP_RATE_HZ // 2, dtype=np.float32), _WARM_UP_RATE_HZ)
-            await stages.stt.transcribe(hush, language=None)
-        if stages.llm:
+            await self.stt.transcribe(hush, language=None)
+        if self.llm:
             question = [Message(role=Role.USER, content="Hello.")]
-            async for _ in stages.llm.chat(question, Sampling(max_tokens=1)):
+            async for _ in self.llm.chat(question, Sampling(max_tokens=1)):
                 pass
-        if stages.tts:
-            await stages.tts.synthesize("Ready.", voice=None, speed=1.0)
+        if self.tts:
+            await self.tts.synthesize("Ready.", voice=None, speed=1.0)

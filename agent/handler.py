@@ -36,6 +36,7 @@ class Handler:
         settings: Settings,
         *,
         topics: Topics,
+        stages: Stages,
         journal: Requests,
         admission: Admission,
         mqtt: MqttClient,
@@ -44,6 +45,7 @@ class Handler:
         """`on_change` is called whenever a run begins or ends."""
         self._settings = settings
         self._topics = topics
+        self._stages = stages
         self._journal = journal
         self._admission = admission
         self._mqtt = mqtt
@@ -52,7 +54,6 @@ class Handler:
         self._unacknowledged: dict[tuple[str, str], list[Message]] = {}
         """Messages whose run is not in the journal yet."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.stages = Stages(None, None, None, settings.limits.max_audio_s)
         self.accepting = True
         """False while draining: what arrives stays with the broker, unacknowledged."""
 
@@ -176,7 +177,7 @@ class Handler:
     async def _perform(self, run: Run) -> ContractError | None:
         chat = self._settings.chat
         try:
-            await run.perform(self.stages, self._admission.turn(), system=chat.system, max_tokens=chat.max_tokens)
+            await run.perform(self._stages, self._admission.turn(), system=chat.system, max_tokens=chat.max_tokens)
         except ContractError as exc:
             return exc
         except Exception:

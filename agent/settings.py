@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -26,6 +27,18 @@ def default_home() -> Path:
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class _DotEnv(DotEnvSettingsSource):
+    """Our lines of `.env`, typing mistakes included; the bridge and other programs read the same file."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in super().__call__().items()
+            if name in self.settings_cls.model_fields
+            or (name.startswith("edgevoice_") and not name.startswith("edgevoice_bridge_"))
+        }
 
 
 class EngineSettings(_Section):
@@ -86,6 +99,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         env_file=".env",
         env_file_encoding="utf-8",
+        nested_model_default_partial_update=True,
         use_attribute_docstrings=True,
     )
 
@@ -135,8 +149,8 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before environment before `.env` before the file that `EDGEVOICE_SETTINGS` names."""
         file = os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml")
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+        return init_settings, env_settings, _DotEnv(settings_cls), TomlConfigSettingsSource(settings_cls, Path(file))

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ class MqttCaller:
     client: paho.Client
     base: str = "edgevoice/v1/orin"
     user: str = "demo"
-    arrived: queue.Queue = field(default_factory=queue.Queue)
+    arrived: queue.Queue[paho.MQTTMessage] = field(default_factory=queue.Queue)
+    subscribed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def v5(self):
@@ -118,13 +120,17 @@ def mqtt_caller(stack, name="mqtt5", user="demo", filters=None):
     client.username_pw_set(user, stack.broker.password_file(user).read_text(encoding="utf-8").strip())
     caller = MqttCaller(name, client, user=user)
     client.on_message = lambda _client, _userdata, message: caller.arrived.put(message)
-    subscribed = queue.Queue()
-    client.on_subscribe = lambda *_: subscribed.put(True)
+    client.on_subscribe = lambda *_: caller.subscribed.set()
+
+    def subscribe(*_):
+        client.subscribe([(topic, 1) for topic in filters or [f"{caller.base}/reply/{user}/#"]])
+
+    client.on_connect = subscribe
+    client.on_disconnect = lambda *_: caller.subscribed.clear()
     client.connect(HOST, stack.broker.port, keepalive=30)
     client.loop_start()
     try:
-        client.subscribe([(topic, 1) for topic in filters or [f"{caller.base}/reply/{user}/#"]])
-        subscribed.get(timeout=PATIENCE_S)
+        assert caller.subscribed.wait(PATIENCE_S)
         yield caller
     finally:
         client.disconnect()

@@ -2,9 +2,13 @@
 
 import shutil
 
+import hypothesis
 import pytest
 
 from agent.broker import Broker, run_folder
+
+hypothesis.settings.register_profile("edgevoice", deadline=None)
+hypothesis.settings.load_profile("edgevoice")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Small stand-ins for the ports, for tests that need no process and no broker."""
 
 import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,3 +71,12 @@ class FakeTextToSpeech(FakeEngine):
         await self.begin()
         self.ended += 1
         return Audio(np.full(16_000, 0.1, dtype=np.float32), 16_000)
+
+
+@dataclass
+class FakeEngines:
+    """One of each, or none."""
+
+    stt: Any = None
+    llm: Any = None
+    tts: Any = None

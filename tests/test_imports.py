@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.riff": {"agent.contract", "agent.errors"},
     "agent.audio": {"agent.contract", "agent.errors", "agent.riff", "numpy", "soundfile", "soxr"},
     "agent.engines.base": {"agent.contract", "agent.audio"},
-    "agent.engines.frames": set(),
+    "agent.engines.frames": {"agent.contract", "agent.audio", "agent.engines.base", "numpy"},
     "agent.engines.registry": {"agent.contract", "agent.errors", "agent.engines.base"},
     "agent.engines.process": {"agent.contract", "agent.errors", "agent.engines.frames"},
     "agent.engines.host": {
@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.operations": {"agent.contract", "agent.errors", "agent.pipeline", "agent.journal", "agent.models"},
     "agent.intake": {"agent.contract", "agent.mqtt.message"},
     "agent.client": {"agent.contract", "agent.mqtt"},
-    "agent.models": {"agent.errors", "agent.settings"},
+    "agent.models": {"agent.contract", "agent.errors", "agent.settings"},
     "agent.announcer": {"agent.contract", "agent.mqtt"},
     "agent.handler": {
         "agent.contract",
@@ -66,13 +66,22 @@ ALLOWED: dict[str, set[str]] = {
         "agent.client",
         "agent.mqtt.settings",
         "fastapi",
+        "fastapi_offline",
         "starlette",
         "uvicorn",
         "pydantic_settings",
     },
 }
 LEAF = {"agent.contract", "agent.engines.base", "agent.audio", "agent.errors"}
-COMPOSITION = ("agent.app", "agent.engine_set", "agent.commands", "agent.__main__", "agent.stack", "agent.broker")
+COMPOSITION = (
+    "agent.app",
+    "agent.engine_set",
+    "agent.commands",
+    "agent.__main__",
+    "agent.stack",
+    "agent.broker",
+    "agent.child",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

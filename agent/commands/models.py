@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from agent.commands.settings import load
 from agent.models.catalogue import catalogue
 from agent.models.pull import PullError, pull
-from agent.settings import Settings
 
 _MIB = 1 << 20
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Does what was asked; 1 where a model could not be fetched."""
-    settings = Settings()
+    settings = load()
     if args.action == "list":
         for model in catalogue().values():
             there = "there" if model.path(settings.home).is_file() else "not there"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -21,7 +20,7 @@ def _readable(text: str) -> str:
         raise ValueError("holds a NUL character")
     if not text.strip():
         raise ValueError("is empty")
-    return unicodedata.normalize("NFC", text)
+    return text
 
 
 def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -7,6 +7,8 @@ from typing_extensions import Self
 
 from agent.contract.errors import ContractError, ErrorCode
 
+_MAX_FIELD_CHARS = 100
+
 
 class WireModel(BaseModel):
     """Base of what travels: immutable, strict about types, lenient about fields it does not know."""
@@ -35,7 +37,7 @@ class WireModel(BaseModel):
 def bad_request(exc: ValidationError) -> ContractError:
     """What a caller needs to know of a failed validation: the first fault, and where."""
     fault = exc.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in fault["loc"]) or None
+    field = ".".join(str(part) for part in fault["loc"])[:_MAX_FIELD_CHARS] or None
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = f"unknown field {field!r}"

@@ -38,7 +38,7 @@ class _Scripted:
     """Needs nothing and holds nothing."""
 
     @classmethod
-    def missing(cls, options: EngineOptions, models_dir: Path) -> str | None:  # noqa: ARG003 - the port's
+    def missing(cls, options: EngineOptions, models_dir: Path) -> str | None:
         """Never anything."""
         return None
 

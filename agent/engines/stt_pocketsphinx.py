@@ -47,7 +47,7 @@ class PocketSphinx:
             raise EngineError(Stage.STT, f"pocketsphinx cannot load: {exc}") from exc
 
     @classmethod
-    def missing(cls, options: PocketSphinxOptions, models_dir: Path) -> str | None:  # noqa: ARG003 - the port's
+    def missing(cls, options: PocketSphinxOptions, models_dir: Path) -> str | None:
         """The package, where it is not installed."""
         if find_spec("pocketsphinx") is None:
             return "pocketsphinx is not installed; `pip install 'edgevoice[embedded]'` brings it"

@@ -65,7 +65,7 @@ class Espeak:
         self._set_voice(options.voice)
 
     @classmethod
-    def missing(cls, options: EspeakOptions, models_dir: Path) -> str | None:  # noqa: ARG003 - the port's
+    def missing(cls, options: EspeakOptions, models_dir: Path) -> str | None:
         """The package, where it is not installed."""
         if find_spec("espeakng_loader") is None:
             return "espeakng-loader is not installed; `pip install 'edgevoice[embedded]'` brings it"

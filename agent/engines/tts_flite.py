@@ -74,7 +74,7 @@ class Flite:
         self._rate = self._say("a", self._default, 1.0).sample_rate
 
     @classmethod
-    def missing(cls, options: FliteOptions, models_dir: Path) -> str | None:  # noqa: ARG003 - the port's
+    def missing(cls, options: FliteOptions, models_dir: Path) -> str | None:
         """The system's library, where it is not installed."""
         try:
             ctypes.CDLL(_LIBRARY)

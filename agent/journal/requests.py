@@ -106,7 +106,8 @@ class Requests:
         row = (reply, time.time(), admitted.client, admitted.id)
         await self._database.write(
             lambda connection: connection.execute(
-                "UPDATE request SET reply = ?, answered_at = ?, envelope = NULL, clip = NULL WHERE client = ? AND id = ?",
+                "UPDATE request SET reply = ?, answered_at = ?, envelope = NULL, clip = NULL"
+                " WHERE client = ? AND id = ?",
                 row,
             )
         )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from agent.audio import Audio, decode_wav
 from agent.contract.errors import ErrorCode
@@ -53,18 +53,32 @@ class Spoken:
     engine: str
 
 
+class Engines(Protocol):
+    """The engines at hand at the moment; None for a stage that has none."""
+
+    @property
+    def stt(self) -> AsyncSpeechToText | None:
+        """Speech to text."""
+
+    @property
+    def llm(self) -> AsyncLanguageModel | None:
+        """Language model."""
+
+    @property
+    def tts(self) -> AsyncTextToSpeech | None:
+        """Text to speech."""
+
+
 @dataclass(frozen=True)
 class Stages:
-    """The engines at hand; a stage without one refuses its work."""
+    """The work of each stage; one without an engine refuses it."""
 
-    stt: AsyncSpeechToText | None
-    llm: AsyncLanguageModel | None
-    tts: AsyncTextToSpeech | None
+    engines: Engines
     max_audio_s: float
 
     async def transcribe(self, wav: bytes, *, language: str | None) -> Heard:
         """What is said in `wav`. Raises AudioError where it cannot be read or nothing is said."""
-        engine = _at_hand(self.stt, Stage.STT)
+        engine = _at_hand(self.engines.stt, Stage.STT)
         start = time.monotonic()
         audio = await asyncio.to_thread(decode_wav, wav, max_s=self.max_audio_s)
         if audio.is_silent:
@@ -82,7 +96,7 @@ class Stages:
 
         `published`: somebody reads the pieces as they come, so an answer that has begun is never begun again.
         """
-        engine = _at_hand(self.llm, Stage.LLM)
+        engine = _at_hand(self.engines.llm, Stage.LLM)
         start = time.monotonic()
         first: float | None = None
 
@@ -93,10 +107,10 @@ class Stages:
             on_text("")
             async with aclosing(engine.chat(messages, sampling)) as deltas:
                 async for delta in deltas:
-                    if delta.text:
+                    if piece := _encodable(delta.text):
                         first = first or time.monotonic() - start
-                        pieces.append(delta.text)
-                        on_text(delta.text)
+                        pieces.append(piece)
+                        on_text(piece)
                     end = delta
             took = time.monotonic() - start
             text = "".join(pieces).strip()
@@ -108,10 +122,15 @@ class Stages:
 
     async def synthesize(self, text: str, voice: VoiceOptions) -> Spoken:
         """`text` as it sounds."""
-        engine = _at_hand(self.tts, Stage.TTS)
+        engine = _at_hand(self.engines.tts, Stage.TTS)
         start = time.monotonic()
         audio = await _twice(lambda: engine.synthesize(text, voice=voice.voice, speed=voice.speed))
         return Spoken(audio, time.monotonic() - start, engine.info.label)
+
+
+def _encodable(text: str) -> str:
+    """`text` without the half characters that a model may stop in."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _at_hand(engine: T | None, stage: Stage) -> T:

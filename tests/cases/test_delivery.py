@@ -164,7 +164,7 @@ def _ask_and_be_cut_off(client):
 def test_presence_is_there_for_who_comes_late(stack):
     topics = [f"edgevoice/v1/orin/{name}" for name in ("status", "info", "state")]
     with mqtt_caller(stack, filters=topics) as late:
-        said = {}
+        said: dict[str, bytes] = {}
         while len(said) < len(topics):
             message = late.next()
             assert message.retain

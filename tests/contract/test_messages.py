@@ -236,6 +236,10 @@ class TestRequest:
 
 
 class TestHostileJson:
+    def test_a_megabyte_of_combining_marks_is_read_in_one_go(self):
+        marks = "\u0301\u0323" * 500_000
+        assert Request.decode(('{"text":"' + marks + '"}').encode()).text == marks
+
     @pytest.mark.parametrize(
         "payload",
         [

@@ -11,7 +11,7 @@ import pytest
 
 from agent.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
-from tests.callers import mqtt_caller
+from tests.callers import PATIENCE_S, mqtt_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -48,14 +48,14 @@ def worker_pid(agent_pid, stage):
     raise AssertionError(f"no worker for {stage} below {agent_pid}")
 
 
-async def begun(caller, **fields):
-    """The id of a request whose answer is being written."""
-    request_id = uuid.uuid4().hex
-    caller.publish(caller.request(), {"id": request_id, "text": "Hi", **fields})
-    while True:
-        message = await asyncio.to_thread(caller.next)
-        if message.topic == STATE and json.loads(message.payload)["running"]:
-            return request_id
+async def begun(caller, number=1):
+    """The ids of requests whose answers are being written."""
+    ids = [uuid.uuid4().hex for _ in range(number)]
+    for request_id in ids:
+        caller.publish(caller.request(), {"id": request_id, "text": "Hi"})
+    while json.loads((await asyncio.to_thread(caller.next, STATE)).payload)["running"] != number:
+        pass
+    return ids
 
 
 def watching(stack):
@@ -64,7 +64,7 @@ def watching(stack):
 
 async def test_an_engine_killed_in_the_middle_of_a_run_costs_the_run_a_retry(stack):
     with watching(stack) as caller:
-        request_id = await begun(caller)
+        [request_id] = await begun(caller)
         os.kill(worker_pid(stack.pid(Part.AGENT), "llm"), signal.SIGKILL)
         reply = await asyncio.to_thread(caller.reply, request_id)
         assert (reply["status"], reply["text"]) == ("ok", "one two three four")
@@ -72,7 +72,7 @@ async def test_an_engine_killed_in_the_middle_of_a_run_costs_the_run_a_retry(sta
 
 async def test_an_engine_killed_again_costs_the_run_a_typed_error_and_the_agent_nothing(stack):
     with watching(stack) as caller:
-        request_id = await begun(caller)
+        [request_id] = await begun(caller)
         first = worker_pid(stack.pid(Part.AGENT), "llm")
         os.kill(first, signal.SIGKILL)
         while (second := await _next_worker(stack, first)) is None:
@@ -96,7 +96,7 @@ async def _next_worker(stack, former):
 
 async def test_an_agent_killed_in_the_middle_of_a_run_answers_after_its_restart(stack):
     with watching(stack) as caller:
-        ids = [await begun(caller) for _ in range(3)]
+        ids = await begun(caller, 3)
         await stack.kill(Part.AGENT)
         await stack.start(Part.AGENT)
         replies = [json.loads((await asyncio.to_thread(_terminal, caller)).payload) for _ in ids]
@@ -115,7 +115,7 @@ def _terminal(caller):
 
 async def test_an_agent_told_to_stop_finishes_what_it_began(stack):
     with watching(stack) as caller:
-        request_id = await begun(caller)
+        [request_id] = await begun(caller)
         await stack.stop(Part.AGENT)
         reply = await asyncio.to_thread(caller.reply, request_id)
         assert reply["text"] == "one two three four"
@@ -132,9 +132,10 @@ async def test_a_request_made_while_the_agent_is_away_is_answered_when_it_is_bac
 
 async def test_the_reply_outlives_a_restart_of_the_broker(stack):
     with watching(stack) as caller:
-        request_id = await begun(caller)
+        [request_id] = await begun(caller)
         await stack.stop(Part.BROKER)
         await stack.start(Part.BROKER)
+        assert await asyncio.to_thread(caller.subscribed.wait, PATIENCE_S)
         caller.publish(caller.request(), {"id": request_id, "text": "Hi"})  # as every caller may, and ours does
         reply = await asyncio.to_thread(caller.reply, request_id)
         assert reply["text"] == "one two three four"

@@ -1,7 +1,6 @@
 """What the journal remembers, and what it says when it cannot."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -13,10 +12,10 @@ from agent.journal.requests import Admitted, Requests
 pytestmark = pytest.mark.anyio
 
 
-def admitted(request_id="r1", client="demo", text="Hi", clip=None, **changes):
-    fields = {"arrived_at": time.time(), "correlation_data": b"\x00"} | changes
+def admitted(request_id="r1", client="demo", text="Hi", clip=None, arrived_at=1.0):
     request = Request(id=request_id, text=text, metadata={"nested": [1, {"deep": None}]})
-    return Admitted(client, request_id, Operation.CHAT, request, clip, f"reply/{client}/{request_id}", **fields)
+    topic = f"reply/{client}/{request_id}"
+    return Admitted(client, request_id, Operation.CHAT, request, clip, topic, b"\x00", arrived_at)
 
 
 async def test_what_was_taken_on_outlives_the_process_oldest_first(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from agent.broker import HOST
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import BrokerUnavailable, Delivery, PacketTooLarge, Publication, Subscription
+from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
 from agent.mqtt.settings import MqttSettings
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ def settings(broker, user, **changes):
 @asynccontextmanager
 async def connected(broker, user="agent", filters=(), *, protocol="5", on_message=None, **options):
     """A client of `user`, and the queue of what it hears."""
-    heard = asyncio.Queue()
+    heard: asyncio.Queue[Message] = asyncio.Queue()
     client = MqttClient(
         settings(broker, user, protocol=protocol),
         client_id=options.pop("client_id", f"test-{user}"),
@@ -95,7 +95,7 @@ async def test_an_acknowledgement_of_a_lost_connection_acknowledges_nothing(brok
 
 async def test_what_is_published_while_the_broker_is_away_arrives_later_in_order(broker):
     numbers = [b"%d" % number for number in range(50)]
-    received = []
+    received: list[bytes] = []
     async with (
         connected(broker, "agent", ["edgevoice/v1/+/request/#"], session_expiry_s=60) as (agent, heard),
         connected(broker, "demo") as (demo, _),
@@ -112,7 +112,7 @@ async def test_what_is_published_while_the_broker_is_away_arrives_later_in_order
 
 
 async def test_an_error_in_the_owners_callback_ends_nothing(broker, caplog):
-    heard = asyncio.Queue()
+    heard: asyncio.Queue[Message] = asyncio.Queue()
 
     def on_message(message):
         if message.payload == b"bad":

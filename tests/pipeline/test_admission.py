@@ -35,6 +35,7 @@ async def test_over_the_bound_is_busy_with_a_time_to_come_back():
     with pytest.raises(Busy) as caught:
         gate.admit(run("c"))
     assert caught.value.code is ErrorCode.BUSY
+    assert caught.value.retry_after_ms
     assert caught.value.retry_after_ms >= 100
     gate.release(gate.find("demo", "a"))
     gate.admit(run("c"))

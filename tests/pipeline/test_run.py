@@ -10,7 +10,7 @@ import pytest
 from agent.audio import Audio, encode_wav
 from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.events import EventType
+from agent.contract.events import Event, EventType
 from agent.contract.messages import Message, Request
 from agent.contract.terms import FinishReason, Operation, ReplyMode, Role, Stage, Status
 from agent.errors import Cancelled, EngineDied, EngineError, Expired
@@ -18,7 +18,7 @@ from agent.journal.requests import Admitted
 from agent.operations import PLANS
 from agent.pipeline.run import Run
 from agent.pipeline.stages import Stages
-from tests.fakes import FakeLanguageModel, FakeSpeechToText, FakeTextToSpeech
+from tests.fakes import FakeEngines, FakeLanguageModel, FakeSpeechToText, FakeTextToSpeech
 
 pytestmark = pytest.mark.anyio
 
@@ -29,18 +29,18 @@ SILENCE = encode_wav(Audio(np.zeros(16_000, np.float32), 16_000))
 
 @pytest.fixture
 def engines():
-    return Stages(FakeSpeechToText(), FakeLanguageModel(), FakeTextToSpeech(), max_audio_s=5)
+    return FakeEngines(FakeSpeechToText(), FakeLanguageModel(), FakeTextToSpeech())
 
 
 def run_of(operation=Operation.CHAT, *, clip=None, deadline_ms=10_000, **fields):
     request = Request(id="r1", **fields)
     admitted = Admitted("demo", "r1", operation, request, clip, "reply/demo/r1", None, 0.0)
-    events = []
+    events: list[Event] = []
     return Run(admitted, PLANS[operation](request, clip is not None), deadline_ms, events.append), events
 
 
-async def perform(run, stages):
-    await run.perform(stages, nullcontext(), system="Be kind.", max_tokens=64)
+async def perform(run, engines):
+    await run.perform(Stages(engines, max_audio_s=5), nullcontext(), system="Be kind.", max_tokens=64)
 
 
 async def test_a_spoken_question_is_heard_answered_and_spoken(engines):
@@ -228,5 +228,5 @@ async def test_cancel_before_the_run_begins_is_not_lost(engines):
 async def test_a_stage_without_an_engine_says_so():
     run, _ = run_of(text="Hi")
     with pytest.raises(ContractError, match="no engine for llm") as caught:
-        await perform(run, Stages(None, None, None, max_audio_s=5))
+        await perform(run, FakeEngines())
     assert caught.value.code is ErrorCode.MODEL_NOT_READY

@@ -1,0 +1,59 @@
+"""Runs the bridge: `python -m bridge`, set by `EDGEVOICE_BRIDGE_…`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from bridge.app import create_app
+from bridge.settings import BridgeSettings
+
+_MAX_HEADER_BYTES = 16_384
+
+
+def main() -> None:
+    """Serves until SIGINT or SIGTERM; callers that wait then still get their answer within the grace time."""
+    argparse.ArgumentParser("python -m bridge", description=BridgeSettings.__doc__, epilog=__doc__).parse_args()
+    settings = _settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    # A caller that waits is not the only connection: idle ones, slow ones and who is told `busy` count, too.
+    max_connections = 2 * settings.max_waiting + 100
+    _allow_files(max_connections + 100)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        limit_concurrency=max_connections,
+        timeout_graceful_shutdown=settings.graceful_shutdown_s,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level=settings.log_level.lower(),
+    )
+
+
+def _settings() -> BridgeSettings:
+    try:
+        return BridgeSettings()
+    except ValidationError as exc:
+        faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in exc.errors(include_url=False)]
+        lines = [f"{name or 'settings'}: {message.removeprefix('Value error, ')}" for name, message in faults]
+        sys.exit("The bridge cannot start.\n" + "\n".join(lines))
+
+
+def _allow_files(wanted: int) -> None:
+    """Raises the soft limit of open files towards `wanted`, as far as the hard one lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The port to the agent: what the routes need of `agent.client.AgentClient`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agent.client import AgentClient
+from agent.contract.messages import Reply, Request
+from agent.contract.presence import Info
+from agent.contract.terms import Presence
+
+
+class Agent(Protocol):
+    """Whoever answers the questions; an async context, open while the bridge serves."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached."""
+
+    @property
+    def presence(self) -> Presence | None:
+        """What the agent's status topic says; None until it said something."""
+
+    @property
+    def info(self) -> Info | None:
+        """What the agent is and can do; None until it said so."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    async def ask(self, request: Request, /) -> Reply:
+        """The terminal reply to `request`; raises ContractError or NoReply."""
+
+    def cancel(self, request_id: str, /) -> None:
+        """Stops a request; whoever awaits it gets its terminal reply."""
+
+
+_: type[Agent] = AgentClient

@@ -1,0 +1,50 @@
+"""The bridge as an ASGI application: `uvicorn bridge.app:app`, or `python -m bridge` with the settings' limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from agent.client import AgentClient
+from bridge.agent import Agent
+from bridge.body_limit import BodyLimit
+from bridge.errors import add_handlers
+from bridge.openapi import describe
+from bridge.routes import ask, health
+from bridge.settings import BridgeSettings
+from bridge.state import State
+from bridge.waiting import Waiting
+
+_CONTRACT_VERSION = "1"
+_DESCRIPTION = "Ask the agent by text or by voice, and be answered in text or in speech."
+
+
+def create_app(settings: BridgeSettings | None = None, *, agent: Agent | None = None) -> FastAPI:
+    """The bridge, by `settings` or those of the environment; `agent` stands in for the one behind the broker."""
+    settings = settings or BridgeSettings()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        # Before the server listens: paho's select() takes no file descriptor past 1023, which callers' sockets use up.
+        client = agent or AgentClient(settings.mqtt, topics=settings.topics, client=settings.client)
+        async with client:
+            yield State(settings=settings, agent=client, waiting=Waiting(client, max_waiting=settings.max_waiting))
+
+    # Its /docs and /redoc bring their scripts along: a device at the edge may reach no CDN.
+    app = FastAPIOffline(title="EdgeVoice", version=_CONTRACT_VERSION, description=_DESCRIPTION, lifespan=lifespan)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
+    add_handlers(app)
+    app.include_router(ask.router)
+    app.include_router(health.router)
+    describe(app)
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made only when a server asks for it: importing this module reads no settings."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,189 @@
+"""Everything that can go wrong, as HTTP says it: a status for each code, and RFC 9457 problem JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from agent.client import NoReply
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.messages import ErrorBody, Reply
+from agent.contract.terms import Stage
+
+PROBLEM_JSON = "application/problem+json"
+HTTP_STATUS = {
+    ErrorCode.BAD_REQUEST: 400,
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.EXPIRED: 408,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.AUDIO_TOO_LONG: 413,
+    ErrorCode.UNSUPPORTED_MEDIA: 415,
+    ErrorCode.NO_SPEECH: 422,
+    ErrorCode.CANCELLED: 499,
+    ErrorCode.REPLY_TOO_LARGE: 500,
+    ErrorCode.STT_FAILED: 500,
+    ErrorCode.LLM_FAILED: 500,
+    ErrorCode.TTS_FAILED: 500,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.BROKER_UNAVAILABLE: 502,
+    ErrorCode.BUSY: 503,
+    ErrorCode.MODEL_NOT_READY: 503,
+    ErrorCode.AGENT_OFFLINE: 503,
+}
+NOT_ACCEPTABLE = 406
+GATEWAY_TIMEOUT = 504
+_DEFAULT_RETRY_AFTER_MS = 1_000
+
+
+class Problem(BaseModel):
+    """Why a request was not answered as asked (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
+    """Names the kind of problem: `urn:edgevoice:error:{code}`."""
+    title: str
+    """The kind of problem, for people."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What is wrong with this request, and what would help."""
+    code: ErrorCode
+    """Stable, for programs; the same as over MQTT."""
+    id: str | None = None
+    """The request's id."""
+    stage: Stage | None = None
+    """Where it failed."""
+    field: str | None = None
+    """The field of the request at fault."""
+    reason: str | None = None
+    """A finer code, where one helps."""
+    retriable: bool = False
+    """Whether the same request may succeed later."""
+    retry_after_ms: int | None = None
+    """When to try again [ms]."""
+    limit: float | None = None
+    """The limit that was passed, in the unit `detail` names."""
+    actual: float | None = None
+    """What was asked for, in the same unit."""
+    reply: Reply | None = None
+    """What the agent had produced by then: transcript, text."""
+
+
+class NotAcceptable(Exception):
+    """No form of the answer that the caller accepts."""
+
+
+def problem(
+    error: ErrorBody,
+    *,
+    status: int | None = None,
+    request_id: str | None = None,
+    reply: Reply | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer that tells of `error`; `status` only where the code alone does not decide it."""
+    status = status or HTTP_STATUS[error.code]
+    retry_after_ms = error.retry_after_ms
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        retry_after_ms = retry_after_ms or _DEFAULT_RETRY_AFTER_MS
+        headers = {**(headers or {}), "Retry-After": str(math.ceil(retry_after_ms / 1_000))}
+    told = Problem(
+        type=f"urn:edgevoice:error:{error.code.value}",
+        title=error.code.value.replace("_", " ").capitalize(),
+        status=status,
+        detail=error.message,
+        code=error.code,
+        id=request_id,
+        stage=error.stage,
+        field=error.field,
+        reason=error.reason,
+        retriable=error.retriable,
+        retry_after_ms=retry_after_ms,
+        limit=error.limit,
+        actual=error.actual,
+        reply=reply,
+    )
+    return Response(told.model_dump_json(exclude_none=True), status, headers, PROBLEM_JSON)
+
+
+def failed(reply: Reply) -> Response:
+    """A reply that is not `ok`, with what the agent had produced before it failed."""
+    error = reply.error or ErrorBody(code=ErrorCode.INTERNAL, message="the agent failed and did not say why")
+    produced = reply.transcript or reply.text or reply.audio
+    partial = reply.model_copy(update={"error": None}) if produced else None
+    return problem(error, request_id=reply.id, reply=partial)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Whatever a route raises becomes problem JSON; these handlers are the only place that decides how."""
+    # In the form of decorators, which Starlette types by the function and not by `Exception`.
+    app.exception_handler(ContractError)(_contract_error)
+    app.exception_handler(NoReply)(_no_reply)
+    app.exception_handler(NotAcceptable)(_not_acceptable)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_unknown)
+
+
+async def _contract_error(request: Request, exc: ContractError) -> Response:
+    return problem(ErrorBody.of(exc), request_id=_id_of(request))
+
+
+async def _no_reply(_: Request, exc: NoReply) -> Response:
+    error = ErrorBody(
+        code=ErrorCode.EXPIRED,
+        message="the agent said nothing, not even that it was too late; ask again with the same Idempotency-Key",
+        reason="no_reply",
+        retriable=True,
+    )
+    return problem(error, status=GATEWAY_TIMEOUT, request_id=exc.id)
+
+
+async def _not_acceptable(request: Request, exc: NotAcceptable) -> Response:
+    error = ErrorBody(code=ErrorCode.BAD_REQUEST, message=str(exc), field="Accept", reason="not_acceptable")
+    return problem(error, status=NOT_ACCEPTABLE, request_id=_id_of(request))
+
+
+async def _invalid(_: Request, exc: RequestValidationError) -> Response:
+    fault = exc.errors()[0]
+    field = ".".join(str(part) for part in fault["loc"][1:]) or None
+    return problem(ErrorBody(code=ErrorCode.BAD_REQUEST, message=f"{field}: {fault['msg']}", field=field))
+
+
+async def _http_error(request: Request, exc: HTTPException) -> Response:
+    path, headers = request.url.path, exc.headers
+    match exc.status_code:
+        case 404:
+            error = ErrorBody(code=ErrorCode.NOT_FOUND, message=f"there is nothing at {path}; see /docs")
+        case 405:
+            allowed = (headers or {}).get("Allow", "another method")
+            message = f"{path} takes {allowed}, not {request.method}; see /docs"
+            error = ErrorBody(code=ErrorCode.METHOD_NOT_ALLOWED, message=message)
+        case status:
+            code = ErrorCode.BAD_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL
+            error = ErrorBody(code=code, message=exc.detail)
+    return problem(error, status=exc.status_code, headers=headers)
+
+
+async def _unknown(request: Request, _: Exception) -> Response:
+    # Starlette raises it again once this is sent, and the server logs it with its traceback.
+    error = ErrorBody(code=ErrorCode.INTERNAL, message="the bridge failed; its log says why")
+    return problem(error, request_id=_id_of(request))
+
+
+def _id_of(request: Request) -> str | None:
+    """The id of the request, once a route has found it out."""
+    found: str | None = getattr(request.state, "request_id", None)
+    return found

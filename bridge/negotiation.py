@@ -1,0 +1,43 @@
+"""Which form of an answer a caller wants: the `Accept` header (RFC 9110, 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_WAV_NAMES = ("audio/x-wav", "audio/wave", "audio/vnd.wave")
+JSON = "application/json"
+WAV = "audio/wav"
+
+
+def choose(accept: str | None, offers: Sequence[str]) -> str | None:
+    """The offer that `accept` likes best, the first of equals; None where it likes none."""
+    ranges = [_range(text) for text in (accept or "*/*").split(",") if text.strip()]
+    liked = {offer: _quality(offer, ranges) for offer in offers}
+    best = max(offers, key=lambda offer: liked[offer])
+    return best if liked[best] > 0 else None
+
+
+def _range(text: str) -> tuple[str, float]:
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            quality = _number(value.strip())
+    return WAV if name in _WAV_NAMES else name, quality
+
+
+def _number(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """The quality of the most specific range that matches `offer`."""
+    for wanted in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
+        for name, quality in ranges:
+            if name == wanted:
+                return quality
+    return 0.0

@@ -1,0 +1,137 @@
+"""How the API describes itself: the forms of `/v1/ask` that FastAPI cannot read from a signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from agent.contract.errors import ErrorCode
+from agent.contract.messages import Reply, Request, Sampling, VoiceOptions
+from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
+from bridge.negotiation import JSON, WAV
+
+_REF = "#/components/schemas/{model}"
+_MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    (Request, "validation"),
+    (Reply, "serialization"),
+    (Problem, "serialization"),
+]
+_PLAIN_FIELDS = ("id", "session_id", "reply_mode", "text", "system", "language", "deadline_ms")
+
+
+def describe(app: FastAPI) -> None:
+    """Adds the contract's models to what `/openapi.json` says of `app`."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            schema = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
+            )
+            _, definitions = models_json_schema(_MODELS, ref_template=_REF)
+            schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _flat_fields() -> dict[str, Any]:
+    """The fields that forms and query parameters can carry, each with its schema."""
+    envelope = Request.model_json_schema(ref_template=_REF)["properties"]
+    flat = {name: envelope[name] for name in _PLAIN_FIELDS}
+    for parent, model in (("tts", VoiceOptions), ("params", Sampling)):
+        properties = model.model_json_schema(ref_template=_REF)["properties"]
+        flat |= {f"{parent}.{name}": schema for name, schema in properties.items() if schema.get("type") != "array"}
+    return {name: _never_null(schema) for name, schema in flat.items()}
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` for a field that, where it is not wanted, is left out."""
+    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    for variant in schema.get("anyOf", []):
+        if variant != {"type": "null"}:
+            kept |= variant
+    return kept
+
+
+def _parameters(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The request's id: the same again is the same request.",
+        "schema": fields["id"],
+    }
+    query = [
+        {"name": name, "in": "query", "description": schema.get("description", ""), "schema": schema}
+        for name, schema in fields.items()
+    ]
+    return [key, *query]
+
+
+def _request_body(fields: dict[str, Any]) -> dict[str, Any]:
+    binary = {"type": "string", "format": "binary"}
+    examples = {
+        "typed": {"summary": "Text in, text out", "value": {"text": "What is the capital of France?"}},
+        "heard": {"summary": "Text in, speech out", "value": {"text": "Good morning!", "reply_mode": "both"}},
+        "conversation": {
+            "summary": "A whole conversation",
+            "value": {
+                "messages": [
+                    {"role": "user", "content": "My name is Ada."},
+                    {"role": "assistant", "content": "Hello Ada!"},
+                    {"role": "user", "content": "What is my name?"},
+                ],
+                "params": {"temperature": 0, "max_tokens": 32},
+            },
+        },
+    }
+    form = {"type": "object", "properties": {"file": {**binary, "description": "A WAV file."}, **fields}}
+    return {
+        "description": "Exactly one of `text`, `audio` and `messages`; a field that is not in the body may come as a"
+        " query parameter.",
+        "content": {
+            JSON: {"schema": _ref(Request), "examples": examples},
+            "text/plain": {"schema": {"type": "string"}, "example": "What is the capital of France?"},
+            "multipart/form-data": {"schema": form},
+            WAV: {"schema": {**binary, "description": "A WAV file, as it is."}},
+        },
+    }
+
+
+def _problems() -> dict[int | str, dict[str, Any]]:
+    codes: dict[int, list[ErrorCode]] = {NOT_ACCEPTABLE: [ErrorCode.BAD_REQUEST], GATEWAY_TIMEOUT: [ErrorCode.EXPIRED]}
+    for code, status in HTTP_STATUS.items():
+        codes.setdefault(status, []).append(code)
+    return {
+        status: {
+            "description": ", ".join(f"`{code.value}`" for code in codes[status]),
+            "content": {PROBLEM_JSON: {"schema": _ref(Problem)}},
+        }
+        for status in sorted(codes)
+    }
+
+
+def _answers() -> dict[str, Any]:
+    text = {"schema": {"type": "string"}, "description": "With `audio/wav`: the answer, percent-encoded UTF-8."}
+    heard = {"schema": {"type": "string"}, "description": "With `audio/wav`: what was heard, percent-encoded UTF-8."}
+    return {
+        "description": "The reply; as `audio/wav`, where `Accept` asks for it, only its speech.",
+        "headers": {
+            "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
+            "EdgeVoice-Text": text,
+            "EdgeVoice-Transcript": heard,
+        },
+        "content": {JSON: {"schema": _ref(Reply)}, WAV: {"schema": {"type": "string", "format": "binary"}}},
+    }
+
+
+ASK: dict[str, Any] = {"parameters": _parameters(_flat_fields()), "requestBody": _request_body(_flat_fields())}
+ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), **_problems()}

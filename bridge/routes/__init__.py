@@ -1,0 +1,1 @@
+"""What the bridge answers, one file a family of endpoints."""

@@ -1,0 +1,80 @@
+"""`POST /v1/ask`: one question, typed or spoken, and its one answer, to read or to hear."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Response
+from fastapi import Request as HttpRequest
+
+from agent.contract.base64 import decode_base64
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.limits import Limits
+from agent.contract.messages import Reply, Request
+from agent.contract.terms import ReplyMode, Status
+from bridge.access import check_access
+from bridge.errors import NotAcceptable, failed
+from bridge.forms import read_request
+from bridge.negotiation import JSON, WAV, choose
+from bridge.openapi import ASK, ASK_RESPONSES
+from bridge.state import AgentDep, SettingsDep, WaitingDep
+
+_MAX_HEADER_CHARS = 4_096
+
+router = APIRouter(tags=["ask"], dependencies=[Depends(check_access)])
+
+
+@router.post("/v1/ask", summary="Ask the agent", openapi_extra=ASK, responses=ASK_RESPONSES, response_model=None)
+async def ask(http: HttpRequest, agent: AgentDep, waiting: WaitingDep, settings: SettingsDep) -> Response:
+    """Ask by text or by voice; be answered in text, in speech, or both.
+
+    The same `Idempotency-Key` again is the same request: it is not asked twice, and has the same answer. Whoever
+    hangs up stops its run.
+    """
+    asked = await read_request(http)
+    request_id = asked.id or uuid.uuid4().hex
+    http.state.request_id = request_id
+    media_type = _media_type(http.headers.get("Accept"), asked)
+    limits = agent.info.limits if agent.info else Limits()
+    update = {
+        "id": request_id,
+        "reply_mode": _reply_mode(asked, media_type),
+        "deadline_ms": min(asked.deadline_ms or settings.deadline_ms, limits.max_deadline_ms),
+        "stream": None,  # one answer cannot carry events
+    }
+    reply = await waiting.ask(asked.model_copy(update=update), request_id, http.receive)
+    if reply.status is not Status.OK:
+        return failed(reply)
+    return _wav(reply) if media_type == WAV else _json(reply)
+
+
+def _media_type(accept: str | None, asked: Request) -> str:
+    to_be_read = "reply_mode" in asked.model_fields_set and not asked.reply_mode.heard
+    offers = (JSON,) if to_be_read else (JSON, WAV)
+    chosen = choose(accept, offers)
+    if chosen is None:
+        raise NotAcceptable(f"Accept asks for neither {' nor '.join(offers)}, which is what this answer can be")
+    return chosen
+
+
+def _reply_mode(asked: Request, media_type: str) -> ReplyMode:
+    if media_type == WAV and "reply_mode" not in asked.model_fields_set:
+        return ReplyMode.AUDIO
+    return asked.reply_mode
+
+
+def _json(reply: Reply) -> Response:
+    return Response(reply.encode(), media_type=JSON, headers={"EdgeVoice-Id": reply.id})
+
+
+def _wav(reply: Reply) -> Response:
+    if reply.audio is None:
+        raise ContractError(ErrorCode.INTERNAL, "the agent answered without speech; ask with Accept: application/json")
+    headers = {"EdgeVoice-Id": reply.id}
+    words = {"EdgeVoice-Text": reply.text, "EdgeVoice-Transcript": reply.transcript and reply.transcript.text}
+    for name, text in words.items():
+        encoded = quote(text or "", safe=" ")
+        if 0 < len(encoded) <= _MAX_HEADER_CHARS:  # longer ones break clients; the JSON answer has them
+            headers[name] = encoded
+    return Response(decode_base64(reply.audio.data), media_type=WAV, headers=headers)

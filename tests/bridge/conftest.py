@@ -1,0 +1,58 @@
+"""The bridge on a stand-in for the agent: called directly, or as a real server on a free port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+
+from bridge.app import create_app
+from bridge.settings import BridgeSettings
+from tests.bridge.fakes import FakeAgent
+
+
+@pytest.fixture
+async def agent():
+    return FakeAgent()
+
+
+@pytest.fixture
+def settings():
+    return BridgeSettings(max_body_bytes=100_000, body_timeout_s=0.2, max_waiting=3)
+
+
+@asynccontextmanager
+async def calling(
+    settings: BridgeSettings, agent: FakeAgent, *, base_url: str = "http://127.0.0.1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the application, without a server between."""
+    app = create_app(settings, agent=agent)
+    async with app.router.lifespan_context(app) as state:
+
+        async def app_with_state(scope, receive, send):
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(app_with_state, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
+            yield client
+
+
+@pytest.fixture
+async def http(settings, agent):
+    async with calling(settings, agent) as client:
+        yield client
+
+
+@pytest.fixture
+async def port(settings, agent):
+    """Where a real server listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, agent=agent), log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        agent.answers.set()
+        await serving

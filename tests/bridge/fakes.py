@@ -1,0 +1,77 @@
+"""A stand-in for the agent behind the broker."""
+
+from __future__ import annotations
+
+import asyncio
+
+from typing_extensions import Self
+
+from agent.contract.errors import ContractError
+from agent.contract.limits import Limits
+from agent.contract.messages import AudioBody, ErrorBody, Reply, Request, TranscriptBody
+from agent.contract.presence import EngineInfo, Info
+from agent.contract.terms import Presence, Stage, Status
+from bridge.agent import Agent
+
+WAV_BASE64 = "UklGRg=="
+INFO = Info(
+    agent="orin",
+    version="0",
+    operations=["chat"],
+    reply_modes=["text", "audio", "both"],
+    audio_formats=["wav"],
+    limits=Limits(max_deadline_ms=90_000),
+    engines={Stage.LLM: EngineInfo(name="scripted", model="echo")},
+)
+
+
+class FakeAgent:
+    """Echoes what it is asked, once `answers` is set; or raises or replies what the test wants."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.presence: Presence | None = Presence.ONLINE
+        self.info: Info | None = INFO
+        self.asked: list[Request] = []
+        self.was_asked = asyncio.Semaphore(0)
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.outcome: Reply | Exception | None = None
+        self.cancelled: asyncio.Queue[str] = asyncio.Queue()
+        self.is_open = False
+
+    async def __aenter__(self) -> Self:
+        self.is_open = True
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.is_open = False
+
+    async def ask(self, request: Request) -> Reply:
+        self.asked.append(request)
+        self.was_asked.release()
+        await self.answers.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome or self._echo(request)
+
+    def cancel(self, request_id: str) -> None:
+        self.cancelled.put_nowait(request_id)
+
+    def _echo(self, request: Request) -> Reply:
+        return Reply(
+            id=str(request.id),
+            status=Status.OK,
+            reply_mode=request.reply_mode,
+            text=f"{request.text or 'Grüße'}!",
+            transcript=TranscriptBody(text="what was heard") if request.audio else None,
+            audio=AudioBody(data=WAV_BASE64, sample_rate=8_000, duration_ms=1) if request.reply_mode.heard else None,
+            agent="orin",
+        )
+
+
+def failed_reply(error: ContractError, status: Status = Status.ERROR, *, text: str | None = None) -> Reply:
+    return Reply(id="r1", status=status, error=ErrorBody.of(error), text=text, agent="orin")
+
+
+_: type[Agent] = FakeAgent
