@@ -30,13 +30,21 @@ _READY_TIMEOUT_S = 20.0
 class Broker:
     """Mosquitto as shipped, in a folder of its own; may be killed and started again with all it remembers."""
 
-    def __init__(self, folder: Path, *, users: Sequence[str] = USERS, port: int | None = None) -> None:
-        """`folder` is a `run_folder()`; `port` None takes a free one."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: Sequence[str] = USERS,
+        port: int | None = None,
+        directives: Mapping[str, str] | None = None,
+    ) -> None:
+        """`folder` is a `run_folder()`; `port` None takes a free one; `directives` replace those of the shipped conf."""
         self.port = port or free_port()
         self.log = folder / "broker.log"
         self._folder = folder / "broker"
         self._secrets = folder / "secrets"
         self._users = users
+        self._directives = directives or {}
         self._child: Child | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,6 +107,7 @@ class Broker:
         data.mkdir(parents=True)
         conf, acl, passwords = (self._folder / name for name in ("mosquitto.conf", "acl", "passwords"))
         places = {
+            **self._directives,
             "listener": f"{self.port} {HOST}",
             "password_file": str(passwords),
             "acl_file": str(acl),

@@ -58,6 +58,8 @@ class StackSettings:
     """Anything else for agent and bridge, by the name of its environment variable."""
     users: tuple[str, ...] = ()
     """Broker users beside `agent`, `bridge` and `demo`."""
+    broker: Mapping[str, str] = field(default_factory=dict)
+    """Directives of the shipped mosquitto.conf to set otherwise."""
     parts: tuple[Part, ...] = tuple(Part)
     """What to start; the rest may be started later by `start`."""
     mqtt_port: int | None = None
@@ -85,7 +87,7 @@ class Stack:
         settings = self.settings
         try:
             users = (Part.AGENT.value, Part.BRIDGE.value, DEMO_USER, *settings.users)
-            self.broker = Broker(self.folder, users=users, port=settings.mqtt_port)
+            self.broker = Broker(self.folder, users=users, port=settings.mqtt_port, directives=settings.broker)
             self.http_port = settings.http_port or free_port()
             self._children: dict[Part, Broker | Child] = {
                 Part.BROKER: self.broker,

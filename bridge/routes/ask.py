@@ -65,16 +65,24 @@ def _reply_mode(asked: Request, media_type: str) -> ReplyMode:
 
 
 def _json(reply: Reply) -> Response:
-    return Response(reply.encode(), media_type=JSON, headers={"EdgeVoice-Id": reply.id})
+    return Response(reply.encode(), media_type=JSON, headers=_headers(reply))
 
 
 def _wav(reply: Reply) -> Response:
     if reply.audio is None:
         raise ContractError(ErrorCode.INTERNAL, "the agent answered without speech; ask with Accept: application/json")
-    headers = {"EdgeVoice-Id": reply.id}
+    headers = _headers(reply)
     words = {"EdgeVoice-Text": reply.text, "EdgeVoice-Transcript": reply.transcript and reply.transcript.text}
     for name, text in words.items():
         encoded = quote(text or "", safe=" ")
         if 0 < len(encoded) <= _MAX_HEADER_CHARS:  # longer ones break clients; the JSON answer has them
             headers[name] = encoded
     return Response(decode_base64(reply.audio.data), media_type=WAV, headers=headers)
+
+
+def _headers(reply: Reply) -> dict[str, str]:
+    timings = reply.timings_ms.model_dump(exclude_none=True) if reply.timings_ms else {}
+    return {
+        "EdgeVoice-Id": reply.id,
+        "Server-Timing": ", ".join(f"{name};dur={milliseconds}" for name, milliseconds in timings.items()),
+    }

