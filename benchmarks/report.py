@@ -6,11 +6,10 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from benchmarks.load import Block
 
 @dataclass(frozen=True)
 class Case:
-    """What is compared with each other."""
+    """Under what the peers are compared."""
 
     broker: str
     question: str
@@ -41,43 +40,39 @@ class Figures:
     p50_ms: float
     p99_ms: float
     per_second: float
-    floor_p50_ms: float | None
-    """What no agent can be faster than; None where this is itself a part of it."""
-
-    @property
-    def added_ms(self) -> float | None:
-        """How much later than the floor the median reply comes."""
-        return None if self.floor_p50_ms is None else self.p50_ms - self.floor_p50_ms
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times the floor the median reply takes."""
-        return None if self.floor_p50_ms is None else self.p50_ms / self.floor_p50_ms
+    """Replies a second, the median of the rounds."""
+    ratio: float | None
+    """How many times the floor's p50; None for what is itself a floor."""
+    added_ms: float | None
+    """How much above the floor's p50."""
 
 
 def figures(case: Case, peer: str, blocks: Sequence[Block], *, floor: Sequence[Figures] = ()) -> Figures:
-    """All blocks of one peer together; `floor` are the peers whose ways a request has to go, one after the other."""
+    """All rounds of one peer together; `floor` are those whose ways a request has to go, one after the other."""
     latencies_ms = sorted(1_000 * latency for block in blocks for latency in block.latencies_s)
+    p50_ms = statistics.median(latencies_ms)
+    floor_ms = sum(part.p50_ms for part in floor)
     return Figures(
         case,
         peer,
         requests=len(latencies_ms),
         failures=sum(block.failures for block in blocks),
-        p50_ms=statistics.median(latencies_ms),
-        p99_ms=latencies_ms[min(len(latencies_ms) - 1, len(latencies_ms) * 99 // 100)],
+        p50_ms=p50_ms,
+        p99_ms=latencies_ms[len(latencies_ms) * 99 // 100],
         per_second=statistics.median(block.per_second for block in blocks),
-        floor_p50_ms=sum(part.p50_ms for part in floor) if floor else None,
+        ratio=p50_ms / floor_ms if floor else None,
+        added_ms=p50_ms - floor_ms if floor else None,
     )
 
 
-def table(broker: str, all_figures: Sequence[Figures]) -> Table:
-    """The figures of one broker, case by case."""
-    shown = Table(title=f"Mosquitto {broker}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("question", "in flight", "who answers"):
+def table(title: str, results: Sequence[Figures]) -> Table:
+    """The figures, case by case."""
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("question", "in flight", "answered by"):
         shown.add_column(name, no_wrap=True)
-    for name in ("p50 ms", "p99 ms", "requests/s", "x floor", "+ ms", "failures"):
+    for name in ("p50 ms", "p99 ms", "replies/s", "x floor", "floor + ms", "failed"):
         shown.add_column(name, justify="right", no_wrap=True)
-    for case, group in groupby((f for f in all_figures if f.case.broker == broker), key=lambda f: f.case):
+    for case, group in groupby(results, key=lambda one: one.case):
         for number, one in enumerate(group):
             what = ("", "") if number else (case.question, str(case.in_flight))
             shown.add_row(*what, *_cells(one))
@@ -85,12 +80,30 @@ def table(broker: str, all_figures: Sequence[Figures]) -> Table:
     return shown
 
 
-def write(folder: Path, name: str, settings: dict[str, Any], all_figures: Sequence[Figures]) -> Path:
-    """A new JSON file in `folder`, with all there is to know of the run."""
+def write(folder: Path, name: str, settings: dict[str, Any], results: Sequence[Figures]) -> Path:
+    """A new JSON file in `folder` with the figures, and with what they depend on."""
     now = datetime.now(timezone.utc)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{now:%Y%m%dT%H%M%SZ}.json"
-    results = [{**asdict(one.case), **_flat(one)} for one in all_figures]
-    report = {"at": now.isoformat(), "machine": _machine(), "settings": settings, "results": results}
+    machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    report = {
+        "at": now.isoformat(timespec="seconds"),
+        "edgevoice": __version__,
+        "machine": machine,
+        "settings": settings,
+        "results": [asdict(one) for one in results],
+    }
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _cells(one: Figures) -> tuple[str, ...]:
+    return (
+        one.peer,
+        f"{one.p50_ms:.2f}",
+        f"{one.p99_ms:.2f}",
+        f"{one.per_second:,.0f}",
+        "" if one.ratio is None else f"{one.ratio:.1f}",
+        "" if one.added_ms is None else f"{one.added_ms:+.2f}",
+        str(one.failures or ""),
+    )

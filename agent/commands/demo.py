@@ -35,7 +35,7 @@ from agent.stack import DEMO_USER, Stack, StackSettings, until_signalled
 
 SMALL_MODEL = (
     "The language model is a very small one, for trying things out: it is quick, and often wrong. "
-    "README.md names the one command that installs a better one."
+    "README.md says how to use a better one."
 )
 _CALL_TIMEOUT_S = 90.0
 _QUIET = 500
