@@ -43,6 +43,7 @@ system:
 	command -v mosquitto >/dev/null && command -v mosquitto_passwd >/dev/null || missing="$$missing mosquitto"; \
 	command -v mosquitto_pub >/dev/null || missing="$$missing mosquitto-clients"; \
 	ldconfig -p | grep -q 'libflite\.so\.1 ' || missing="$$missing libflite1"; \
+	ldconfig -p | grep -q 'libgomp\.so\.1 ' || missing="$$missing libgomp1"; \
 	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \
 	test -d $(VENV) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	test -n "$$missing" || exit 0; \

@@ -18,7 +18,7 @@ from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextT
 from agent.engines.host import EngineHost, host_for
 from agent.engines.registry import choose
 from agent.errors import EngineError
-from agent.settings import Settings
+from agent.settings import EngineSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class EngineSet:
     async def load(self) -> None:
         """Returns once every engine answers. EngineError where one that was asked for by name cannot be loaded."""
         self._hosts = {stage: host for stage in Stage if (host := self._choose(stage))}
-        await asyncio.gather(*(host.start() for host in self._hosts.values()))
+        await asyncio.gather(*(self._start(stage, host) for stage, host in list(self._hosts.items())))
         await self._warm_up()
 
     @property
@@ -72,7 +72,7 @@ class EngineSet:
         return {stage: host.state for stage, host in self._hosts.items()}
 
     def _choose(self, stage: Stage) -> EngineHost | None:
-        wanted = {Stage.STT: self._settings.stt, Stage.LLM: self._settings.llm, Stage.TTS: self._settings.tts}[stage]
+        wanted = self._wanted(stage)
         try:
             name, options = choose(stage, wanted.name, wanted.options, self._settings.models_dir)
         except EngineError as exc:
@@ -91,6 +91,18 @@ class EngineSet:
             environment=wanted.environment,
             on_change=self._on_change,
         )
+
+    async def _start(self, stage: Stage, host: EngineHost) -> None:
+        try:
+            await host.start()
+        except EngineError as exc:
+            if self._wanted(stage).name != "auto":
+                raise
+            logger.error("the engine for %s cannot be loaded: %s", stage.value, exc.message)  # noqa: TRY400 - one line
+            del self._hosts[stage]
+
+    def _wanted(self, stage: Stage) -> EngineSettings:
+        return {Stage.STT: self._settings.stt, Stage.LLM: self._settings.llm, Stage.TTS: self._settings.tts}[stage]
 
     async def _warm_up(self) -> None:
         """The first call pays for what libraries put off; let it not be a caller's."""

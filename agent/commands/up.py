@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
 def fetch_model(settings: Settings) -> None:
     """Fetches the language model, where the settings name one of the catalogue and it is not there yet."""
     name = settings.llm.options.get("model", _MODEL)
-    if settings.llm.name not in _EMBEDDED or name not in catalogue():
+    model = catalogue().get(name)
+    if settings.llm.name not in _EMBEDDED or model is None or model.path(settings.home).is_file():
         return
     try:
         pull(name, settings.home, print)

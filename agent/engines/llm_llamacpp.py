@@ -7,9 +7,11 @@ import http.client
 import json
 import os
 import secrets
+import sys
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ctypes.util import find_library
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,9 +72,11 @@ class LlamaCpp:
 
     @classmethod
     def missing(cls, options: LlamaCppOptions, models_dir: Path) -> str | None:
-        """The package or the model file, where it is not there."""
+        """The package, the library it needs or the model file, where it is not there."""
         if find_spec("xllamacpp") is None:
             return "xllamacpp is not installed; `pip install 'edgevoice[embedded]'` brings it"
+        if sys.platform == "linux" and find_library("gomp") is None:  # its wheel does not bring it along
+            return "the OpenMP library libgomp.so.1 is not installed; on Debian, `apt-get install libgomp1` brings it"
         path = _path(options, models_dir)
         if path.is_file():
             return None
