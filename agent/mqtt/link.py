@@ -88,6 +88,7 @@ class Link:
         """Sends what is queued, disconnects and ends the thread."""
         self._paho.disconnect()
         await asyncio.to_thread(self._paho.loop_stop)
+        self._paho._reset_sockets()  # noqa: SLF001 - else its wake-up sockets stay open until it is collected
 
     def send(self, publication: Publication) -> int:
         """Queues `publication` on the live connection; returns its packet identifier."""

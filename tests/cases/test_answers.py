@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from agent.audio import decode_wav
 from agent.contract.base64 import decode_base64
 from tests.callers import spoken
 from tests.cases.conftest import HEARD
-from tests.wav_files import sine, wav
+from tests.wav_files import FLOAT, MU_LAW, sine, wav
 
 CLIP = wav(sine(seconds=1.0))
 
@@ -53,6 +54,28 @@ def test_a_wav_as_it_is(caller, mode):
     reply = caller.ask_wav(CLIP, mode)
     assert (reply["text"], reply["reply_mode"]) == (f"You said: {HEARD}", mode)
     assert ("audio" in reply) == (mode != "text")
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        wav(sine(8_000, seconds=0.5), rate=8_000, tag=MU_LAW, bits=8),
+        wav(sine(192_000, seconds=0.5), rate=192_000, bits=32, extensible=True),
+        wav(np.column_stack([sine(44_100, seconds=0.5)] * 2), rate=44_100, bits=24, data_size=0xFFFFFFFF),
+        wav(sine(48_000, seconds=0.5), rate=48_000, tag=FLOAT, bits=32, data_size=0),
+    ],
+    ids=["8 kHz mu-law", "192 kHz 32 bit extensible", "stereo 24 bit of unknown length", "streamed float"],
+)
+def test_any_sensible_wav(caller, clip):
+    assert caller.ask_wav(clip)["transcript"]["text"] == HEARD
+
+
+def test_speech_too_large_for_the_broker_costs_the_speech_and_not_the_words(caller):
+    reply = caller.ask(text="ha " * 2_600, reply_mode="both", params={"max_tokens": 9_000})
+    assert (reply["status"], reply["error"]["code"]) == ("error", "reply_too_large")
+    assert reply["text"].startswith("You said: ha")
+    assert "audio" not in reply
+    assert caller.ask(text="Hi")["status"] == "ok"
 
 
 def test_a_conversation(caller):

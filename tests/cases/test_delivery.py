@@ -184,6 +184,14 @@ def test_presence_is_there_for_who_comes_late(stack):
 async def test_the_agent_says_goodbye_and_the_broker_says_it_for_a_killed_one(anyio_backend):  # noqa: ARG001
     settings = StackSettings(stt=scripted(), llm=scripted(), tts=scripted(), parts=(Part.BROKER, Part.AGENT))
     async with Stack(settings) as stack:
+        with mqtt_caller(stack, filters=["edgevoice/v1/orin/state"]) as watcher:
+            while json.loads(watcher.next().payload)["phase"] != "ready":
+                pass  # a state is at most a second old
+            await stack.restart(Part.AGENT)
+            phases = [json.loads(watcher.next().payload)["phase"]]
+            while phases[-1] != "ready":
+                phases.append(json.loads(watcher.next().payload)["phase"])
+            assert list(dict.fromkeys(phases)) == ["draining", "starting", "ready"]
         with mqtt_caller(stack, filters=["edgevoice/v1/orin/status"]) as watcher:
             assert watcher.next().payload == b"online"
             await stack.stop(Part.AGENT)

@@ -125,7 +125,7 @@ async def test_llamacpp_answers_stops_and_repeats_itself_when_told_to(engine):
     llm = await engine(Stage.LLM, "llamacpp", context_window=512)
     whole = await answer(llm, "What is the capital of France?", max_tokens=24)
     assert "Paris" in text_of(whole)
-    stopped = await answer(llm, "What is the capital of France?", max_tokens=24, stop=["Paris"])
+    stopped = await answer(llm, "What is the capital of France?", max_tokens=24, stop=("Paris",))
     assert "Paris" not in text_of(stopped)
     assert stopped[-1].finish_reason is FinishReason.STOP
     varied = [

@@ -1,0 +1,37 @@
+"""The benchmarks run through and tell what came of it; how fast is theirs to say, not a test's."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import Peer
+from benchmarks.round_trip import BROKERS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.anyio
+@pytest.mark.timeout(240)
+async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
+    argv = ("-m", "benchmarks", "--quick", "--seconds", "0.02", "--in-flight", "1", "3", "--folder", str(tmp_path))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"}
+    )
+    output, _ = await process.communicate()
+    shown = output.decode()
+
+    assert process.returncode == 0, shown
+    (file,) = tmp_path.iterdir()
+    assert str(file) in shown
+    assert all(broker in shown for broker in BROKERS)
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert report["settings"] == {"rounds": 1, "seconds": 0.02, "in_flight": [1, 3]}
+    results = report["results"]
+    assert len(results) == len(BROKERS) * 2 * 2 * len(Peer)
+    assert {result["peer"] for result in results} == {peer.value for peer in Peer}
+    assert all(result["requests"] and not result["failures"] for result in results)
+    assert all((result["added_ms"] is None) == ("bare" in result["peer"]) for result in results)

@@ -1,0 +1,141 @@
+"""What README.md shows is true: its topics are the contract's, its commands run as printed and answer."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.commands import COMMANDS
+from agent.contract.terms import Operation, ReplyMode
+from agent.contract.topics import Topics
+from agent.engines.registry import ENGINES
+from tests.wav_files import sine, wav
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+SCRIPTED = {f"EDGEVOICE_{stage}": '{"name": "scripted"}' for stage in ("STT", "LLM", "TTS")}
+
+
+def rows(page, before):
+    """First cells of the table whose header begins with `before`."""
+    table = page.split(f"| {before}", 1)[1].split("\n\n", 1)[0]
+    return [line.split("|")[1].strip().strip("`") for line in table.splitlines()[2:]]
+
+
+def test_the_topics_are_those_of_the_contract():
+    contract = (ROOT / "agent" / "contract" / "README.md").read_text(encoding="utf-8")
+    assert rows(README, "topic") == rows(contract, "topic")
+    topics = Topics("edgevoice/v1", "{agent}")
+    built = [topics.request("{client}", operation) for operation in Operation]
+    built += [topics.wav("{client}", "{id}", ReplyMode.TEXT).replace("/text", "/{reply_mode}")]
+    assert {topic.removeprefix("edgevoice/v1/") for topic in built} <= set(rows(README, "topic"))
+
+
+def test_every_engine_but_the_scripted_one_has_a_row():
+    table = README.split("| stage | engine", 1)[1].split("\n\n", 1)[0]
+    for engines in ENGINES.values():
+        assert [name for name in engines if name != "scripted" and f"`{name}`" not in table] == []
+
+
+def test_the_commands_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"make (\w+)", "\n".join(BLOCKS))) <= {*targets, "git"}
+    assert set(re.findall(r"edgevoice (\w+)", "\n".join(BLOCKS))) <= set(COMMANDS)
+
+
+def test_the_files_it_names_are_there():
+    for path in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """`edgevoice up` with scripted engines: what it prints, and after the tests, that Ctrl-C ends it cleanly."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "up"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **SCRIPTED},
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+    )
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith("Ctrl-C"):
+            break
+    yield "\n".join(lines)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stdout.close()
+    folder = re.search(r"XDG_CONFIG_HOME=(\S+)/secrets", "\n".join(lines))
+    assert folder
+    assert not Path(folder[1]).exists()
+
+
+def shell(script, folder, **environment):
+    """What `script` prints; it must succeed."""
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_what_up_prints_works_as_printed(up, tmp_path):
+    assert shutil.which("mosquitto_rr"), "apt-get install mosquitto-clients"
+    commands = [line.strip() for line in up.splitlines() if line.startswith(("  XDG_CONFIG_HOME", "  curl"))]
+    listen, publish, respond, curl = commands
+    for script in (f"{listen}\nsleep 0.5\n{publish}\nwait", respond, curl):
+        assert json.loads(shell(script, tmp_path))["text"] == "You said: What is the capital of France?"
+
+
+def test_the_ways_to_ask_work_as_printed(up, tmp_path):
+    (tmp_path / "question.wav").write_bytes(wav(sine(seconds=0.5)))
+    home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
+    url = re.search(r"HTTP (http://\S+)", up)
+    assert home
+    assert url
+    mqtt_block = next(block for block in BLOCKS if "mosquitto_rr" in block)
+    mqtt_block = mqtt_block.replace("&\n", "&\nsleep 0.5\n").replace("mosquitto_rr", "wait\nmosquitto_rr")
+    mqtt_block = re.sub(r"^export .*$", "", mqtt_block, flags=re.MULTILINE)
+    printed = shell(mqtt_block, tmp_path, XDG_CONFIG_HOME=home[1])
+    asked, responded = (json.loads(line) for line in printed.strip().splitlines())
+    assert asked["text"] == "You said: What is the capital of France?"
+    assert (responded["text"], "audio" in responded) == ("You said: Hi", True)
+    curl_block = next(block for block in BLOCKS if "curl" in block)
+    curl_block = re.sub(r"^URL=.*$", f"URL={url[1]}", curl_block, flags=re.MULTILINE)
+    printed = shell(curl_block.replace("\ncurl", "\necho; curl"), tmp_path)
+    replies = [json.loads(line) for line in printed.splitlines() if line.strip()]
+    assert [reply["status"] for reply in replies] == ["ok"] * 3
+    assert (tmp_path / "answer.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_the_python_shown_works(up):
+    port = re.search(r"Broker 127\.0\.0\.1:(\d+)", up)
+    home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
+    assert port
+    assert home
+    shown = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert shown
+    where = f'username="demo", port={port[1]}, password_file="{home[1]}/password"'
+    imports, body = shown[1].replace('username="demo"', where, 1).split("\n\n", 1)
+    indented = "\n".join(f"    {line}" for line in body.splitlines())
+    program = f"{imports}\nimport asyncio\n\nasync def main():\n{indented}\n\nasyncio.run(main())\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "You said: What is the capital of France?", done.stderr
