@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
+VERSIONS := 3.10 3.11 3.12 3.13
 APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
@@ -21,8 +22,23 @@ demo: setup ## Ask it four questions, typed and spoken, over MQTT and HTTP
 run: setup ## Start broker, agent and bridge, until Ctrl-C
 	@$(BIN)/edgevoice up
 
-test: setup lint ## Everything that is checked, here and in CI
+test: setup lint ## Everything that is checked, here and in CI, on every Python at hand
 	$(BIN)/pytest
+	@$(MAKE) --no-print-directory $(addprefix test-,$(VERSIONS))
+
+# The others test all but the engines, which are processes of their own: they need no more than the package itself.
+test-3.%: $(VENV)/installed
+	@python=; for candidate in python3.$* $(HOME)/.pyenv/versions/3.$*.*/bin/python; do \
+	    "$$candidate" -c '' 2>/dev/null && python=$$candidate && break; done; \
+	if test -z "$$python"; then echo "==> No Python 3.$* here: not tested on it"; exit 0; fi; \
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[1] != $*)'; then exit 0; fi; \
+	echo "==> Tests on Python 3.$*"; \
+	test $(VENV)-3.$*/installed -nt pyproject.toml || { \
+	    "$$python" -m venv $(VENV)-3.$* && \
+	    $(VENV)-3.$*/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	    $(VENV)-3.$*/bin/pip install --quiet --disable-pip-version-check --editable . --group dev && \
+	    touch $(VENV)-3.$*/installed; } && \
+	$(VENV)-3.$*/bin/pytest -q -m 'not embedded'
 
 lint: $(VENV)/installed ## Style and types
 	$(BIN)/ruff check
@@ -33,7 +49,7 @@ bench: setup ## Measure it
 	@$(BIN)/python -m benchmarks
 
 clean: ## Remove what `make` made in this folder; models stay
-	rm -rf $(VENV) build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-3.* build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The broker that Debian's package may start on port 1883 is left alone: ours has a free port of its own.
