@@ -80,4 +80,4 @@ $(VENV)/installed: pyproject.toml | system python
 	@touch $@
 
 model: $(VENV)/installed
-	@$(BIN)/edgevoice models pull smollm2-135m
+	@$(BIN)/edgevoice models pull

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from agent import __version__
-from agent.child import ChildError
-from agent.commands import COMMANDS, CommandError
+from agent.commands import COMMANDS
 from agent.contract.errors import ContractError
+from agent.errors import UserError
+from agent.signals import INTERRUPTED
 
 _FAILED = 1
 _MISUSED = 2
-_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = import_module(f"agent.commands.{args.command}").run(args)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     except ContractError as exc:
         return _fail(f"{exc.code.value}: {exc.message}")
-    except (CommandError, ChildError, OSError) as exc:
+    except (UserError, OSError) as exc:
         return _fail(str(exc))
     return status
 

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from typing import Any
 
 from agent import __version__
 from agent.announcer import Announcer, last_will
 from agent.contract.presence import Info, State
 from agent.contract.terms import Operation, Phase, ReplyMode, Stage
-from agent.contract.topics import Topics
-from agent.engine_set import EngineSet
+from agent.engines.engine_set import EngineSet
 from agent.handler import Handler
-from agent.journal.requests import Requests
+from agent.intake import Intake
+from agent.journal.journal import Journal
+from agent.memory import resident_bytes
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message, Subscription
 from agent.notify import notify
 from agent.pipeline.admission import Admission
 from agent.pipeline.stages import Stages
+from agent.replies import Replies
+from agent.runs import Runs
 from agent.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _SESSION_EXPIRY_S = 86_400
 _FORGET_INTERVAL_S = 60.0
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 async def run(settings: Settings) -> None:
@@ -39,12 +40,14 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Agent(settings).serving() as agent:
+        grace_s = 0.0
         if await agent.warm_up(stop):
+            grace_s = settings.graceful_shutdown_s
             notify("READY=1")
             await stop.wait()
         logger.info("stopping")
         notify("STOPPING=1")
-        await agent.drain()
+        await agent.drain(grace_s)
 
 
 class Agent:
@@ -52,29 +55,45 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._topics = Topics(settings.base, settings.agent)
+        self._topics = topics = settings.topics
         self._phase = Phase.STARTING
-        self._admission = Admission(settings.limits, max_running=settings.max_running)
-        self._journal = Requests(settings.journal_path, synchronous=settings.journal.synchronous)
+        self._admission = Admission(settings.limits, max_concurrent=settings.max_concurrent)
+        self._journal = Journal(settings.journal_path, synchronous=settings.journal.synchronous)
         self._engines = EngineSet(settings, on_change=self._changed)
         self._mqtt = MqttClient(
             settings.mqtt,
             client_id=f"edgevoice-agent-{settings.agent}",
             on_message=self._heard,
             on_ready=self._connected,
-            subscriptions=(Subscription(self._topics.all_requests),),
-            will=last_will(self._topics),
+            subscriptions=(Subscription(topics.all_requests),),
+            will=last_will(topics),
             session_expiry_s=_SESSION_EXPIRY_S,
         )
-        self._announcer = Announcer(self._topics, self._mqtt, self._state)
+        self._announcer = Announcer(topics, self._mqtt, self._state)
+        stages = Stages(
+            self._engines,
+            max_audio_s=settings.limits.max_audio_s,
+            system=settings.chat.system,
+            max_tokens=settings.chat.max_tokens,
+        )
+        replies = Replies(topics, self._mqtt)
+        self._runs = Runs(
+            agent=settings.agent,
+            admission=self._admission,
+            journal=self._journal,
+            stages=stages,
+            replies=replies,
+            ack=self._mqtt.ack,
+            on_change=self._changed,
+        )
         self._handler = Handler(
-            settings,
-            topics=self._topics,
-            stages=Stages(self._engines, settings.limits.max_audio_s),
+            topics,
+            self._mqtt,
+            intake=Intake(topics, settings.limits, settings.reply_prefixes),
             journal=self._journal,
             admission=self._admission,
-            mqtt=self._mqtt,
-            on_change=self._changed,
+            runs=self._runs,
+            replies=replies,
         )
 
     @asynccontextmanager
@@ -83,9 +102,10 @@ class Agent:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._journal)
             await stack.enter_async_context(self._engines)
-            self._handler.resume()
             await stack.enter_async_context(self._mqtt)
-            stack.push_async_callback(_cancelled, asyncio.create_task(self._forget_old(), name="forget"))
+            self._runs.resume()  # before a message can arrive: nothing was awaited since
+            forgetting = asyncio.create_task(self._forget_old(), name="forget")
+            stack.push_async_callback(_end, forgetting)
             yield self
 
     async def warm_up(self, stop: asyncio.Event) -> bool:
@@ -93,9 +113,9 @@ class Agent:
         loading = asyncio.create_task(self._engines.load(), name="load engines")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await _cancelled(stopping)
+        await _end(stopping)
         if not loading.done():
-            await _cancelled(loading)
+            await _end(loading)
             return False
         loading.result()
         self._phase = Phase.READY
@@ -104,12 +124,12 @@ class Agent:
         logger.info("online as %s", self._topics.agent)
         return True
 
-    async def drain(self) -> None:
-        """Takes nothing more on, finishes what runs, says goodbye."""
+    async def drain(self, grace_s: float) -> None:
+        """Takes nothing more on, gives what runs `grace_s` to finish, says goodbye."""
         self._phase = Phase.DRAINING
-        self._handler.accepting = False
+        self._handler.stop_accepting()
         self._announcer.changed()
-        await self._handler.finish(self._settings.graceful_shutdown_s)
+        await self._runs.finish(grace_s)
         if self._mqtt.connected:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._announcer.offline(), 2.0)
@@ -126,7 +146,7 @@ class Agent:
 
     async def _forget_old(self) -> None:
         while True:
-            await self._journal.forget(self._settings.journal.dedup_window_s)
+            self._journal.forget(self._settings.journal.dedup_window_s)
             await asyncio.sleep(_FORGET_INTERVAL_S)
 
     def _info(self) -> Info:
@@ -151,19 +171,12 @@ class Agent:
             queued=self._admission.queued,
             running=self._admission.running,
             max_queued=self._settings.limits.max_queued,
-            memory_bytes=_resident_bytes(),
+            memory_bytes=resident_bytes(),
             engines=engines,
         )
 
 
-def _resident_bytes() -> int | None:
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
-    except OSError:  # not Linux
-        return None
-
-
-async def _cancelled(task: asyncio.Task[object]) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

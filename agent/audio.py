@@ -50,6 +50,11 @@ class Audio:
     sample_rate: int
     """Samples a second [Hz]."""
 
+    @classmethod
+    def from_pcm16(cls, shorts: npt.NDArray[np.int16], sample_rate: int) -> Audio:
+        """The clip that 16-bit integers stand for."""
+        return cls(shorts.astype(np.float32) / np.float32(32_768), sample_rate)
+
     @property
     def duration_s(self) -> float:
         """Length [s]."""

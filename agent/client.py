@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing_extensions import Self
 
 from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.messages import Cancel, Reply, Request
 from agent.contract.presence import Info
 from agent.contract.terms import Operation, Presence
@@ -18,7 +19,6 @@ from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
 from agent.mqtt.settings import MqttSettings
 
-DEFAULT_DEADLINE_MS = 60_000
 _CONNECT_PATIENCE_S = 3.0
 _SILENCE_AFTER_DEADLINE_S = 1.0
 
@@ -32,7 +32,7 @@ class NoReply(Exception):
 
 
 @dataclass
-class _Asked:
+class _Pending:
     """A request whose reply is awaited, by how many callers."""
 
     publication: Publication
@@ -48,7 +48,7 @@ class AgentClient:
         self._topics = topics
         self._client = client
         self._online = asyncio.Event()
-        self._asked: dict[str, _Asked] = {}
+        self._pending: dict[str, _Pending] = {}
         self._exit = AsyncExitStack()
         self._mqtt = MqttClient(
             mqtt,
@@ -72,8 +72,8 @@ class AgentClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._exit.aclose()
-        for asked in self._asked.values():
-            asked.reply.cancel()
+        for pending in self._pending.values():
+            pending.reply.cancel()
 
     @property
     def connected(self) -> bool:
@@ -105,35 +105,35 @@ class AgentClient:
         topic = self._topics.request(self._client, operation)
         publication = Publication(topic, request.encode(), content_type="application/json")
         wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
-        asked = self._asked.get(request_id) or self._send(request_id, publication)
-        if asked.publication.payload != publication.payload:
+        pending = self._pending.get(request_id) or self._send(request_id, publication)
+        if pending.publication.payload != publication.payload:
             raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
-        asked.callers += 1
+        pending.callers += 1
         try:
-            return await asyncio.wait_for(asyncio.shield(asked.reply), wait_s)
+            return await asyncio.wait_for(asyncio.shield(pending.reply), wait_s)
         except asyncio.TimeoutError as exc:
             raise NoReply(request_id, wait_s) from exc
         finally:
-            asked.callers -= 1
-            if not asked.callers:
-                del self._asked[request_id]
+            pending.callers -= 1
+            if not pending.callers:
+                del self._pending[request_id]
 
     def cancel(self, request_id: str) -> None:
         """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
         topic = self._topics.request(self._client, Operation.CANCEL)
         self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
 
-    def _send(self, request_id: str, publication: Publication) -> _Asked:
-        asked = _Asked(publication, asyncio.get_running_loop().create_future())
+    def _send(self, request_id: str, publication: Publication) -> _Pending:
+        pending = _Pending(publication, asyncio.get_running_loop().create_future())
         try:
             delivered = self._mqtt.publish(publication)
         except PacketTooLarge as exc:
             raise ContractError(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"the request is too large: {exc}", limit=exc.limit, actual=exc.size
             ) from exc
-        delivered.add_done_callback(lambda outcome: self._delivered(asked.reply, outcome))
-        self._asked[request_id] = asked
-        return asked
+        delivered.add_done_callback(lambda outcome: self._delivered(pending.reply, outcome))
+        self._pending[request_id] = pending
+        return pending
 
     async def _connected(self, timeout_s: float) -> None:
         try:
@@ -157,8 +157,8 @@ class AgentClient:
 
     def _on_ready(self) -> None:
         # A broker that lost its memory lost what it had confirmed, too: ask again, the ids make it one request.
-        for asked in self._asked.values():
-            self._mqtt.publish(asked.publication)
+        for pending in self._pending.values():
+            self._mqtt.publish(pending.publication)
 
     def _on_message(self, message: Message) -> None:
         if message.topic == self._topics.status:
@@ -170,6 +170,12 @@ class AgentClient:
         elif message.topic == self._topics.info:
             self.info = Info.decode(message.payload)
         elif address := self._topics.parse_reply(message.topic):
-            asked = self._asked.get(address[1])
-            if asked and not asked.reply.done():
-                asked.reply.set_result(Reply.decode(message.payload))
+            pending = self._pending.get(address[1])
+            reply = Reply.decode(message.payload)
+            if pending and not pending.reply.done() and not _answers_a_cancel(reply):
+                pending.reply.set_result(reply)
+
+
+def _answers_a_cancel(reply: Reply) -> bool:
+    """Whether `reply` says that there was nothing to cancel: no answer to a request that is asked again meanwhile."""
+    return bool(reply.error and reply.error.code is ErrorCode.NOT_FOUND and reply.error.field == "id")

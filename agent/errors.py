@@ -10,6 +10,10 @@ ContractError (agent.contract.errors)
     ├── StorageError       the journal cannot be written
     └── EngineError        an engine could not do its stage
         └── EngineDied     its process ended in the middle of a call
+
+Beside them, for the person at the keyboard instead of a caller:
+
+UserError                  one line that says what to do about it; each command's package adds its own
 """
 
 from __future__ import annotations
@@ -79,6 +83,11 @@ class StorageError(AgentError):
         self.retriable = True
 
 
+def internal() -> AgentError:
+    """What a caller is told of a bug of ours."""
+    return AgentError(ErrorCode.INTERNAL, "the agent failed; its log says how")
+
+
 class EngineError(AgentError):
     """An engine could not do its stage."""
 
@@ -88,3 +97,7 @@ class EngineError(AgentError):
 
 class EngineDied(EngineError):
     """The engine's process ended in the middle of a call; the agent has already started another."""
+
+
+class UserError(Exception):
+    """What the person who typed a command can put right, and how."""

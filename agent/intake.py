@@ -1,18 +1,19 @@
-"""A message in, a request out: the forms that the contract allows, on both MQTT versions, become one `Request`."""
+"""A message in, a request out: the forms that the contract allows, on both MQTT versions, become one."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
+from agent.contract.base64 import decode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import MAX_CORRELATION_BYTES, Limits
-from agent.contract.messages import Request, salvage
+from agent.contract.messages import Request
 from agent.contract.terms import Operation, ReplyMode, is_id
 from agent.contract.topics import Address, Topics
-from agent.contract.wire import bad_request
+from agent.contract.wire import media_type, read_text
+from agent.journal.entries import ReplyTo
 from agent.mqtt.message import Message
 
 _PROPERTIES = {
@@ -23,14 +24,8 @@ _PROPERTIES = {
 }
 """User property → field, for payloads that are not JSON."""
 
-
-@dataclass(frozen=True)
-class ReturnAddress:
-    """Where whatever becomes of a message is to be sent."""
-
-    id: str
-    topic: str
-    correlation_data: bytes | None
+_ENDS_BYTES = 4_096
+_SALVAGE = re.compile(rb'"(id|reply_to)"\s*:\s*"([^"\\]{1,512})"')
 
 
 @dataclass(frozen=True)
@@ -39,10 +34,9 @@ class Asked:
 
     operation: Operation
     request: Request
+    """Without its audio, and with the deadline that holds."""
     clip: bytes | None
-    """A WAV that was the payload itself."""
-    deadline_ms: int | None
-    """The smaller of the request's own and the message's expiry [ms]."""
+    """The question, spoken: a WAV file."""
 
 
 class Intake:
@@ -57,20 +51,20 @@ class Intake:
         """The request in `message`. Raises ContractError; sizes are checked before anything is parsed."""
         self._check("the message", len(message.payload), "bytes", self._limits.max_message_bytes)
         request, clip = _decode(message, address)
-        turns = "".join(message.content for message in request.messages or ())
+        turns = "".join(turn.content for turn in request.messages or ())
         for name, text in (("text", request.text), ("system", request.system), ("messages", turns)):
             self._check(name, len(text or ""), "characters", self._limits.max_text_chars, field=name)
         wanted = request.reply_to or message.response_topic
         if wanted and not self._owns(address.client, wanted):
             mine = self._topics.reply(address.client, "")
             raise ContractError(ErrorCode.FORBIDDEN, f"replies to {address.client} go below {mine}", field="reply_to")
-        expiry_ms = None if message.expiry_s is None else message.expiry_s * 1_000
-        named = [ms for ms in (request.deadline_ms, expiry_ms) if ms is not None]
-        deadline_ms = min(*named, self._limits.max_deadline_ms) if named else None
-        return Asked(address.operation, request, clip, deadline_ms)
+        if request.audio is not None:
+            clip = decode_base64(request.audio)
+        final = {"audio": None, "deadline_ms": self._deadline_ms(request, message)}
+        return Asked(address.operation, request.model_copy(update=final), clip)
 
-    def return_address(self, message: Message, client: str, asked: Asked | None) -> ReturnAddress:
-        """Where the outcome goes: as wanted where that is allowed, else to the caller's own reply topic.
+    def reply_to(self, message: Message, client: str, asked: Asked | None) -> tuple[str, ReplyTo]:
+        """The id, and where the outcome goes: as wanted where that is allowed, else the caller's own reply topic.
 
         `asked` is None where the message could not be read; what looks like its id then serves.
         """
@@ -84,10 +78,15 @@ class Intake:
         topic = found.get("reply_to") or message.response_topic
         if not topic or not self._owns(client, topic):
             topic = self._topics.reply(client, request_id)
-        correlation = message.correlation_data
-        if correlation and len(correlation) > MAX_CORRELATION_BYTES:
-            correlation = None
-        return ReturnAddress(request_id, topic, correlation)
+        correlation_data = message.correlation_data
+        if correlation_data and len(correlation_data) > MAX_CORRELATION_BYTES:
+            correlation_data = None
+        return request_id, ReplyTo(topic, correlation_data)
+
+    def _deadline_ms(self, request: Request, message: Message) -> int:
+        named = [request.deadline_ms, None if message.expiry_s is None else message.expiry_s * 1_000]
+        wanted = min((ms for ms in named if ms is not None), default=self._limits.default_deadline_ms)
+        return max(1, min(wanted, self._limits.max_deadline_ms))
 
     def _owns(self, client: str, topic: str) -> bool:
         return self._topics.owns_reply(client, topic, self._reply_prefixes)
@@ -99,16 +98,25 @@ class Intake:
             raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
 
 
+def salvage(payload: bytes) -> dict[str, str]:
+    """The `id` and `reply_to` that a request most likely has, read from the ends of one that cannot be decoded.
+
+    Only for addressing the error; both are checked like any other.
+    """
+    ends = payload if len(payload) <= 2 * _ENDS_BYTES else payload[:_ENDS_BYTES] + b"\n" + payload[-_ENDS_BYTES:]
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in reversed(_SALVAGE.findall(ends))}
+
+
 def _decode(message: Message, address: Address) -> tuple[Request, bytes | None]:
     if address.id:
         return Request(id=address.id, reply_mode=address.reply_mode or ReplyMode.TEXT), message.payload
-    media = (message.content_type or "").partition(";")[0].strip().lower()
+    media = media_type(message.content_type)
     if media.startswith("audio/") or (not media and message.payload[:4] == b"RIFF"):
-        return _request_of(_properties(message)), message.payload
+        return Request.from_strings(_properties(message)), message.payload
     if media == "application/json" or (not media and message.payload.lstrip()[:1] == b"{"):
         return Request.decode(message.payload), None
     if media in {"", "text/plain"}:
-        return _request_of({**_properties(message), "text": _text_of(message.payload)}), None
+        return Request.from_strings({**_properties(message), "text": read_text(message.payload)}), None
     raise ContractError(
         ErrorCode.UNSUPPORTED_MEDIA,
         f"content type {media[:80]!r} is none of application/json, text/plain and audio/*",
@@ -125,17 +133,3 @@ def _topic_id(topic: str) -> dict[str, str]:
 
 def _properties(message: Message) -> dict[str, str]:
     return {_PROPERTIES[name]: value for name, value in message.user_properties if name in _PROPERTIES}
-
-
-def _request_of(fields: dict[str, str]) -> Request:
-    try:
-        return Request.model_validate(fields, strict=False)
-    except ValidationError as exc:
-        raise bad_request(exc) from exc
-
-
-def _text_of(payload: bytes) -> str:
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ContractError(ErrorCode.BAD_REQUEST, f"the text is not UTF-8: {exc.reason}", field="text") from exc

@@ -8,7 +8,7 @@ import sys
 from contextvars import ContextVar
 from datetime import datetime, timezone
 
-running: ContextVar[str] = ContextVar("running", default="")
+current_run: ContextVar[str] = ContextVar("current_run", default="")
 """`client/id` of the run that the current task works on."""
 
 
@@ -16,7 +16,7 @@ class _OneLine(logging.Formatter):
     """Text for people: nothing in a message can begin a line of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        run = running.get()
+        run = current_run.get()
         about = f" [{run}]" if run else ""
         moment = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
         line = f"{moment} {record.levelname:7} {record.name}{about}: {_escaped(record.getMessage())}"
@@ -31,7 +31,7 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "run": running.get() or None,
+            "run": current_run.get() or None,
             "message": record.getMessage(),
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }

@@ -16,7 +16,9 @@ from pydantic_settings import (
 )
 
 from agent.contract.limits import Limits
-from agent.contract.terms import Id
+from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
+from agent.contract.topics import Topics
+from agent.engines.settings import EngineSettings
 from agent.mqtt.settings import MqttSettings
 
 
@@ -41,23 +43,6 @@ class _DotEnv(DotEnvSettingsSource):
         }
 
 
-class EngineSettings(_Section):
-    """Which engine does a stage, and how."""
-
-    name: str = "auto"
-    """Engine; `auto` takes the best that is installed and has its model."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """The engine's own options; `edgevoice settings` lists them."""
-    load_timeout_s: float = Field(default=120.0, gt=0)
-    """Longest time to load the model [s]; past it the engine's process is started anew."""
-    hang_timeout_s: float = Field(default=60.0, gt=0)
-    """Longest silence of a busy engine [s]; past it its process is started anew."""
-    cancel_grace_s: float = Field(default=5.0, gt=0)
-    """How long a cancelled call may go on [s]; past it the engine's process is started anew."""
-    environment: dict[str, str] = Field(default_factory=lambda: {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
-    """Environment of the engine's process, beside the agent's own."""
-
-
 class ChatSettings(_Section):
     """How the language model is asked, where a request does not say."""
 
@@ -65,8 +50,6 @@ class ChatSettings(_Section):
     """Instruction to the language model; empty for none."""
     max_tokens: int = Field(default=128, ge=1)
     """Longest answer [tokens]."""
-    deadline_ms: int = Field(default=60_000, ge=1)
-    """Deadline of a request that names none [ms]."""
 
 
 class JournalSettings(_Section):
@@ -105,13 +88,13 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home)
     """Folder for models and the journal."""
-    base: str = Field(default="edgevoice/v1", pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")
+    base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""
-    agent: Id = "orin"
+    agent: Id = DEFAULT_AGENT
     """Name under which this agent answers; one agent a name."""
     reply_prefixes: tuple[str, ...] = ()
     """Topics below which any caller may have its reply sent, beside its own reply topics."""
-    max_running: int = Field(default=8, ge=1)
+    max_concurrent: int = Field(default=8, ge=1)
     """Requests worked on at once; the stages of different requests overlap."""
     graceful_shutdown_s: float = Field(default=20.0, ge=0)
     """How long running requests may take to finish at shutdown [s]."""
@@ -131,6 +114,11 @@ class Settings(BaseSettings):
     """What survives a crash."""
     log: LogSettings = LogSettings()
     """What is logged."""
+
+    @property
+    def topics(self) -> Topics:
+        """Every topic of this agent."""
+        return Topics(base=self.base, agent=self.agent)
 
     @property
     def models_dir(self) -> Path:

@@ -6,24 +6,22 @@ import argparse
 import asyncio
 import sys
 
-from agent.stack import until_signalled
+from agent.signals import until_signalled
 from benchmarks import round_trip
 
-_BENCHMARKS = {"round_trip": round_trip}
+_BENCHMARKS = {round_trip.__name__: round_trip.run}
 
 
 async def _run_all(arguments: argparse.Namespace) -> int:
-    return max([await benchmark.run(arguments) for benchmark in _BENCHMARKS.values()])
+    return max([await run(arguments) for run in _BENCHMARKS.values()])
 
 
 def main() -> int:
     """The worst exit status of all."""
-    summaries = "\n".join(f"  {name}: {(b.__doc__ or '').splitlines()[0]}" for name, b in _BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
-        description=f"Runs every benchmark:\n{summaries}",
-        epilog="Each also runs by itself: python -m benchmarks.NAME --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Runs every benchmark. Each also runs by itself, and tells with --help what it compares.",
+        epilog=f"The benchmarks: {', '.join(f'python -m {name}' for name in _BENCHMARKS)}",
     )
     round_trip.add_arguments(parser)
     return asyncio.run(until_signalled(_run_all(parser.parse_args())))

@@ -7,7 +7,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from agent.broker import HOST
+from agent.stack.ports import HOST
 from benchmarks.echo import REPLY_BYTES
 
 app = FastAPI()

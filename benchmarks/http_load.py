@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 
-from agent.broker import HOST
+from agent.stack.ports import HOST
 from benchmarks.load import PATIENCE_S, Block
 from benchmarks.questions import Question
 

@@ -30,14 +30,14 @@ def subscribed(settings: MqttSettings, topic_filter: str, on_payload: Callable[[
 
     def on_message(_client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         _acknowledge_quickly(client)
-        on_payload(message.payload)
+        on_payload(bytes(message.payload))
 
     client.on_socket_open = _send_at_once
-    client.on_connect = lambda *_: client.subscribe(topic_filter, QOS)
     client.on_subscribe = lambda *_: ready.set()
     client.on_publish = lambda *_: _acknowledge_quickly(client)
     client.on_message = on_message
     client.connect(settings.host, settings.port)
+    client.subscribe(topic_filter, QOS)
     client.loop_start()
     try:
         if not ready.wait(_PATIENCE_S):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
+from functools import partial
 
-from agent.broker import HOST, free_port
-from agent.child import Child
 from agent.client import AgentClient
-from agent.settings import EngineSettings
 from agent.stack import DEMO_USER, Stack, StackSettings
+from agent.stack.child import Child
+from agent.stack.ports import free_port, until_listening
 from benchmarks import echo
 from benchmarks.http_load import HttpLoad
 from benchmarks.load import Load
 from benchmarks.mqtt_load import MqttLoad
 
 _READY_TIMEOUT_S = 30.0
-_SCRIPTED = EngineSettings(name="scripted")
 _ECHOED = b'"id":"'
 _ANSWERED = b'"status":"ok"'
 
@@ -45,15 +43,15 @@ FLOORS: Mapping[Peer, Sequence[Peer]] = {
 @asynccontextmanager
 async def peers(directives: Mapping[str, str]) -> AsyncIterator[dict[Peer, Load]]:
     """Every peer, in processes of its own, around one Mosquitto that differs from the shipped one by `directives`."""
-    settings = StackSettings(stt=_SCRIPTED, llm=_SCRIPTED, tts=_SCRIPTED, broker=directives)
+    settings = StackSettings.scripted(broker=directives)
     async with AsyncExitStack() as exits:
         stack = await exits.enter_async_context(Stack(settings))
         demo, agent = stack.mqtt(), stack.mqtt("agent")
         port = free_port()
         client = await exits.enter_async_context(AgentClient(demo, topics=echo.TOPICS, client=DEMO_USER))
-        echo_online = client.online(_READY_TIMEOUT_S)
-        await exits.enter_async_context(_running(stack, "benchmarks.echo", agent.model_dump_json(), until=echo_online))
-        await exits.enter_async_context(_running(stack, "benchmarks.bare_app", str(port), until=_listening(port)))
+        echo_online, app_listens = partial(client.online, _READY_TIMEOUT_S), partial(until_listening, port)
+        await exits.enter_async_context(_running(stack, "benchmarks.echo", agent.model_dump_json(), ready=echo_online))
+        await exits.enter_async_context(_running(stack, "benchmarks.bare_app", str(port), ready=app_listens))
         yield {
             Peer.PAHO: exits.enter_context(MqttLoad.connected(demo, echo.TOPICS, _ECHOED)),
             Peer.MQTT: exits.enter_context(MqttLoad.connected(demo, stack.topics, _ANSWERED)),
@@ -63,20 +61,13 @@ async def peers(directives: Mapping[str, str]) -> AsyncIterator[dict[Peer, Load]
 
 
 @asynccontextmanager
-async def _running(stack: Stack, module: str, argument: str, *, until: Awaitable[object]) -> AsyncIterator[None]:
-    child = Child(module, [sys.executable, "-m", module, argument], log=stack.folder / f"{module}.log")
+async def _running(
+    stack: Stack, module: str, argument: str, *, ready: Callable[[], Awaitable[object]]
+) -> AsyncIterator[None]:
+    argv, log = [sys.executable, "-m", module, argument], stack.folder / f"{module}.log"
+    child = Child(module, argv, log=log, ready=ready, ready_timeout_s=_READY_TIMEOUT_S)
+    await child.start()
     try:
-        await child.start()
-        await child.until(until, timeout_s=_READY_TIMEOUT_S)
         yield
     finally:
         await child.stop()
-
-
-async def _listening(port: int) -> None:
-    while True:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection(HOST, port)
-            writer.close()
-            return
-        await asyncio.sleep(0.05)

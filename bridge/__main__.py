@@ -10,6 +10,7 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from agent.contract.wire import first_fault
 from bridge.app import create_app
 from bridge.settings import BridgeSettings
 
@@ -42,9 +43,8 @@ def _settings() -> BridgeSettings:
     try:
         return BridgeSettings()
     except ValidationError as exc:
-        faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in exc.errors(include_url=False)]
-        lines = [f"{name or 'settings'}: {message.removeprefix('Value error, ')}" for name, message in faults]
-        sys.exit("The bridge cannot start.\n" + "\n".join(lines))
+        field, message = first_fault(exc)
+        sys.exit(f"The bridge cannot start: {field or 'settings'}: {message}")
 
 
 def _allow_files(wanted: int) -> None:

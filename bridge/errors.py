@@ -8,13 +8,12 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from agent.client import NoReply
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import ErrorBody, Reply
-from agent.contract.terms import Stage
 
 PROBLEM_JSON = "application/problem+json"
 HTTP_STATUS = {
@@ -46,37 +45,19 @@ GATEWAY_TIMEOUT = 504
 _DEFAULT_RETRY_AFTER_MS = 1_000
 
 
-class Problem(BaseModel):
+class Problem(ErrorBody):
     """Why a request was not answered as asked (RFC 9457)."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
+    message: str = Field(serialization_alias="detail")
+    """What is wrong with this request, and what would help."""
     type: str
     """Names the kind of problem: `urn:edgevoice:error:{code}`."""
     title: str
     """The kind of problem, for people."""
     status: int
     """The HTTP status."""
-    detail: str
-    """What is wrong with this request, and what would help."""
-    code: ErrorCode
-    """Stable, for programs; the same as over MQTT."""
     id: str | None = None
     """The request's id."""
-    stage: Stage | None = None
-    """Where it failed."""
-    field: str | None = None
-    """The field of the request at fault."""
-    reason: str | None = None
-    """A finer code, where one helps."""
-    retriable: bool = False
-    """Whether the same request may succeed later."""
-    retry_after_ms: int | None = None
-    """When to try again [ms]."""
-    limit: float | None = None
-    """The limit that was passed, in the unit `detail` names."""
-    actual: float | None = None
-    """What was asked for, in the same unit."""
     reply: Reply | None = None
     """What the agent had produced by then: transcript, text."""
 
@@ -95,27 +76,19 @@ def problem(
 ) -> Response:
     """The answer that tells of `error`; `status` only where the code alone does not decide it."""
     status = status or HTTP_STATUS[error.code]
-    retry_after_ms = error.retry_after_ms
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        retry_after_ms = retry_after_ms or _DEFAULT_RETRY_AFTER_MS
+        retry_after_ms = error.retry_after_ms or _DEFAULT_RETRY_AFTER_MS
+        error = error.model_copy(update={"retry_after_ms": retry_after_ms})
         headers = {**(headers or {}), "Retry-After": str(math.ceil(retry_after_ms / 1_000))}
     told = Problem(
+        **error.model_dump(),
         type=f"urn:edgevoice:error:{error.code.value}",
         title=error.code.value.replace("_", " ").capitalize(),
         status=status,
-        detail=error.message,
-        code=error.code,
         id=request_id,
-        stage=error.stage,
-        field=error.field,
-        reason=error.reason,
-        retriable=error.retriable,
-        retry_after_ms=retry_after_ms,
-        limit=error.limit,
-        actual=error.actual,
         reply=reply,
     )
-    return Response(told.model_dump_json(exclude_none=True), status, headers, PROBLEM_JSON)
+    return Response(told.model_dump_json(by_alias=True, exclude_none=True), status, headers, PROBLEM_JSON)
 
 
 def failed(reply: Reply) -> Response:

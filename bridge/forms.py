@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request as HttpRequest
-from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Request
 from agent.contract.terms import is_id
-from agent.contract.wire import bad_request
+from agent.contract.wire import media_type, read_text
 
 _MAX_FORM_FIELDS = 64
 _TYPES = "application/json, text/plain, multipart/form-data or audio/*"
@@ -21,7 +20,7 @@ _TYPES = "application/json, text/plain, multipart/form-data or audio/*"
 
 async def read_request(http: HttpRequest) -> Request:
     """What the caller asks: body, query parameters and `Idempotency-Key` together, each field given once."""
-    request = _merge(await _from_body(http), _from_strings(http.query_params.multi_items()))
+    request = _merge(await _from_body(http), _from_fields(http.query_params.multi_items()))
     key = http.headers.get("Idempotency-Key")
     if key is None:
         return request
@@ -37,33 +36,26 @@ async def read_request(http: HttpRequest) -> Request:
 
 async def _from_body(http: HttpRequest) -> Request:
     body = await http.body()
-    media_type = http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type == "application/json":
+    media = media_type(http.headers.get("Content-Type"))
+    if media == "application/json":
         return Request.decode(body)
-    if media_type == "text/plain":
-        return _from_strings([("text", _text(body))])
-    if media_type == "multipart/form-data":
+    if media == "text/plain":
+        return Request.from_strings({"text": read_text(body)})
+    if media == "multipart/form-data":
         return await _from_multipart(http, body)
-    if media_type.startswith("audio/"):
-        return _from_strings([("audio", encode_base64(body))])
-    if media_type or body:
-        message = f"say what the body is in Content-Type: {_TYPES}, not {media_type[:80]!r}"
+    if media.startswith("audio/"):
+        return Request.from_strings({"audio": encode_base64(body)})
+    if media or body:
+        message = f"say what the body is in Content-Type: {_TYPES}, not {media[:80]!r}"
         raise ContractError(ErrorCode.UNSUPPORTED_MEDIA, message, field="Content-Type", reason="content_type")
     return Request()
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ContractError(ErrorCode.BAD_REQUEST, f"the text is not UTF-8: {exc.reason}", field="text") from exc
 
 
 async def _from_multipart(http: HttpRequest, body: bytes) -> Request:
     if not body.rstrip().endswith(b"--"):  # what is missing would count as not given
         raise ContractError(ErrorCode.BAD_REQUEST, "the multipart body ends before its closing boundary")
     async with http.form(max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=len(body)) as form:
-        return _from_strings([await _part(name, value) for name, value in form.multi_items()])
+        return _from_fields([await _part(name, value) for name, value in form.multi_items()])
 
 
 async def _part(name: str, value: UploadFile | str) -> tuple[str, str]:
@@ -74,7 +66,7 @@ async def _part(name: str, value: UploadFile | str) -> tuple[str, str]:
     return "audio", encode_base64(await value.read())
 
 
-def _from_strings(items: Iterable[tuple[str, str]]) -> Request:
+def _from_fields(items: Iterable[tuple[str, str]]) -> Request:
     """Fields as text, by the names of the envelope; `tts.voice` is the `voice` of `tts`."""
     fields: dict[str, Any] = {}
     for name, value in items:
@@ -83,10 +75,7 @@ def _from_strings(items: Iterable[tuple[str, str]]) -> Request:
         if not isinstance(level, dict) or key in level:
             raise _given_twice(name)
         level[key] = value
-    try:
-        return Request.model_validate_strings(fields)
-    except ValidationError as exc:
-        raise bad_request(exc) from exc
+    return Request.from_strings(fields)
 
 
 def _merge(one: Request, other: Request) -> Request:

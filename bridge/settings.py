@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
-from agent.contract.terms import Id
+from agent.contract.limits import DEFAULT_DEADLINE_MS
+from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
 from agent.mqtt.settings import MqttSettings
 
@@ -34,9 +35,9 @@ class BridgeSettings(BaseSettings):
     """TCP port to listen on; 0 takes a free one."""
     allow_unauthenticated: bool = False
     """Answer whoever reaches the bridge, also from other machines. There are no API keys yet."""
-    base: str = Field(default="edgevoice/v1", pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")
+    base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""
-    agent: Id = "orin"
+    agent: Id = DEFAULT_AGENT
     """Name of the agent that answers."""
     client: Id = "bridge"
     """The bridge's own level in topics: the broker user it connects as."""
@@ -48,7 +49,7 @@ class BridgeSettings(BaseSettings):
     """Longest time for a request body to arrive [s]."""
     max_waiting: int = Field(default=1_000, ge=1)
     """Callers that wait for the agent at once; one more is `busy`."""
-    deadline_ms: int = Field(default=60_000, ge=1)
+    deadline_ms: int = Field(default=DEFAULT_DEADLINE_MS, ge=1)
     """Deadline of a request that names none [ms]."""
     graceful_shutdown_s: int = Field(default=20, ge=0)
     """How long waiting callers may still get their answer at shutdown [s]."""

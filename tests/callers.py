@@ -13,8 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.broker import HOST
 from agent.contract.base64 import encode_base64
+from agent.stack.ports import HOST
 
 PATIENCE_S = 20
 

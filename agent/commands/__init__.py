@@ -5,6 +5,8 @@ Each has `add_arguments(parser)` and `run(args) -> int`, the exit status.
 
 from __future__ import annotations
 
+from agent.errors import UserError
+
 COMMANDS = {
     "up": "Start broker, agent and bridge here, to try them out, until Ctrl-C.",
     "demo": "Ask four questions, typed and spoken, over MQTT and HTTP, and show how they are answered.",
@@ -17,5 +19,5 @@ COMMANDS = {
 """Each command's name, and its help: the docstring of its module."""
 
 
-class CommandError(Exception):
-    """What went wrong, in one line for the person who typed the command."""
+class CommandError(UserError):
+    """A command that was asked for what it cannot do."""

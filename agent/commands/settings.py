@@ -7,22 +7,29 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
+from pydantic_settings import BaseSettings
 
 from agent.commands import CommandError
 from agent.contract.terms import Stage
+from agent.contract.wire import first_fault
 from agent.settings import Settings
 
-_BRIDGE = "The bridge has settings of its own, EDGEVOICE_BRIDGE_…: bridge/settings.py lists them."
-_TEMPLATE_HEADER = """\
-# Every setting of the agent, with its default. Copy this to `.env` in the folder the agent is started from, and
-# uncomment what is to differ. A real environment variable wins over this file, and this file over `edgevoice.toml`.
-# `edgevoice settings` shows what holds; `edgevoice settings --template` wrote this.
+_BRIDGE = "bridge.settings:BridgeSettings"
+"""A name, looked up when asked for: the agent's code imports nothing of the bridge."""
+_TEMPLATE = """\
+# Every setting of the agent, then of the bridge, with its default. Copy this to `.env` in the folder they are started
+# from, and uncomment what is to differ. A real environment variable wins over this file, and this file over
+# `edgevoice.toml`, which only the agent reads. `edgevoice settings` shows what holds; `edgevoice settings --template`
+# wrote this.
 """
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 @dataclass(frozen=True)
@@ -43,39 +50,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints and returns 0."""
-    print(template() if args.template else "\n".join(_report(load())), end="" if args.template else "\n")
+    print(template() if args.template else "\n".join(_report()) + "\n", end="")
     return 0
 
 
 def load() -> Settings:
-    """The settings as they are here; CommandError names the first that is wrong."""
-    try:
-        return Settings()
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False, include_input=False)[0]
-        name = _variable(*(str(part) for part in fault["loc"]))
-        raise CommandError(f"setting {name}: {fault['msg']}; `edgevoice settings --template` lists them all") from exc
-    except ValueError as exc:  # JSON in a variable, or TOML, that cannot be read
-        raise CommandError(f"settings: {exc}") from exc
+    """The agent's settings as they are here; CommandError names the first that is wrong."""
+    return _read(Settings)
 
 
 def template() -> str:
     """The text of `.env.template`."""
-    defaults = Settings.model_construct(home=Path("~/.local/share/edgevoice"))
-    settings = (f"# {one.meaning}\n# {one.name}={one.default}\n" for one in _walk(defaults, defaults))
-    return "\n".join([_TEMPLATE_HEADER, *settings, f"# {_BRIDGE}\n"])
+    agent = Settings.model_construct(home=Path("~/.local/share/edgevoice"))
+    settings = (setting for defaults in (agent, _bridge().model_construct()) for setting in _all(defaults, defaults))
+    return "\n".join([_TEMPLATE, *(f"# {one.meaning}\n# {one.name}={one.default}\n" for one in settings)])
 
 
-def _report(settings: Settings) -> Iterator[str]:
-    for setting in _walk(settings, Settings.model_construct()):
-        changed = "" if setting.value == setting.default else f"   (default: {setting.default or 'none'})"
-        yield f"{setting.name}={setting.value}{changed}\n    {setting.meaning}"
+def _report() -> Iterator[str]:
+    bridge = _bridge()
+    yield from _section(load(), Settings.model_construct())
     yield "\nOptions of each engine, for EDGEVOICE_<STAGE>__OPTIONS, a JSON object:"
     for stage in Stage:
         for engine, options in _engines(stage):
             yield f"\n{stage.value}: {engine}"
             yield from (_option(name, field) for name, field in options.model_fields.items())
-    yield f"\n{_BRIDGE}"
+    yield "\nThe bridge:\n"
+    yield from _section(_read(bridge), bridge.model_construct())
+
+
+def _section(settings: BaseSettings, defaults: BaseSettings) -> Iterator[str]:
+    for setting in _all(settings, defaults):
+        changed = "" if setting.value == setting.default else f"   (default: {setting.default or 'none'})"
+        yield f"{setting.name}={setting.value}{changed}\n    {setting.meaning}"
+
+
+def _bridge() -> type[BaseSettings]:
+    settings: type[BaseSettings] = resolve_name(_BRIDGE)
+    return settings
+
+
+def _read(settings: type[_Settings]) -> _Settings:
+    try:
+        return settings()
+    except ValidationError as exc:
+        field, message = first_fault(exc)
+        name = f"setting {_variable(settings, *field.split('.'))}" if field else "settings"
+        raise CommandError(f"{name}: {message}; `edgevoice settings --template` lists them all") from exc
+    except ValueError as exc:  # JSON in a variable, or TOML, that cannot be read
+        raise CommandError(f"settings: {exc}") from exc
 
 
 def _engines(stage: Stage) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -91,13 +113,21 @@ def _option(name: str, field: FieldInfo) -> str:
     return f"  {name}={_text(default) or 'none'}\n    {_one_line(field.description)}"
 
 
-def _walk(values: BaseModel, defaults: BaseModel, *path: str) -> Iterator[Setting]:
+def _all(settings: BaseSettings, defaults: BaseSettings) -> Iterator[Setting]:
+    for path, field, value, default in _leaves(settings, defaults):
+        name = _variable(type(settings), *path)
+        yield Setting(name, _text(value), _text(default), _one_line(field.description))
+
+
+def _leaves(
+    values: BaseModel, defaults: BaseModel, *path: str
+) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any, Any]]:
     for name, field in type(values).model_fields.items():
         value, default = getattr(values, name), getattr(defaults, name)
         if isinstance(value, BaseModel):
-            yield from _walk(value, default, *path, name)
+            yield from _leaves(value, default, *path, name)
         else:
-            yield Setting(_variable(*path, name), _text(value), _text(default), _one_line(field.description))
+            yield (*path, name), field, value, default
 
 
 def _text(value: Any) -> str:
@@ -106,8 +136,8 @@ def _text(value: Any) -> str:
     return "" if plain is None else plain if isinstance(plain, str) else json.dumps(plain)
 
 
-def _variable(*path: str) -> str:
-    return "EDGEVOICE_" + "__".join(path).upper()
+def _variable(settings: type[BaseSettings], *path: str) -> str:
+    return settings.model_config["env_prefix"] + "__".join(path).upper()
 
 
 def _one_line(text: str | None) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from agent.broker import HOST
-from agent.commands import CommandError
 from agent.commands.settings import load
 from agent.contract.terms import Operation
-from agent.models.catalogue import catalogue
-from agent.models.pull import PullError, pull
+from agent.models.missing import fetch_missing
 from agent.settings import Settings
-from agent.stack import INTERRUPTED, Part, Stack, StackSettings, until_signalled
-
-_EMBEDDED = ("auto", "llamacpp")
-_MODEL = "smollm2-135m"
+from agent.signals import INTERRUPTED, until_signalled
+from agent.stack import Part, Stack, StackSettings
+from agent.stack.ports import HOST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,20 +27,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if status == INTERRUPTED else status
 
 
-def fetch_model(settings: Settings) -> None:
-    """Fetches the language model, where the settings name one of the catalogue and it is not there yet."""
-    name = settings.llm.options.get("model", _MODEL)
-    model = catalogue().get(name)
-    if settings.llm.name not in _EMBEDDED or model is None or model.path(settings.home).is_file():
-        return
-    try:
-        pull(name, settings.home, print)
-    except PullError as exc:
-        raise CommandError(str(exc)) from exc
-
-
 async def _up(args: argparse.Namespace, settings: Settings) -> int:
-    fetch_model(settings)
+    fetch_missing(settings, print)
     print("Starting broker, agent and bridge …", flush=True)
     stack = Stack(
         StackSettings(

@@ -9,7 +9,7 @@ import pybase64
 from agent.contract.errors import ContractError, ErrorCode
 
 _DATA_URL = re.compile(r"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
-_WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
+_WHITESPACE = " \t\r\n\f\v"
 _URL_SAFE = b"-_"
 
 
@@ -25,7 +25,9 @@ def decode_base64(text: str, *, field: str = "audio") -> bytes:
     """
     if prefix := _DATA_URL.match(text):
         text = text[prefix.end() :]
-    text = text.translate(_WHITESPACE).rstrip("=")
+    if any(blank in text for blank in _WHITESPACE):  # translating takes ten times as long as decoding
+        text = text.translate(dict.fromkeys(map(ord, _WHITESPACE)))
+    text = text.rstrip("=")
     url_safe = ("-" in text or "_" in text) and not ("+" in text or "/" in text)
     alphabet = _URL_SAFE if url_safe else None
     try:

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from agent.contract.wire import WireModel
 
+DEFAULT_DEADLINE_MS = 60_000
 MAX_CORRELATION_BYTES = 128
 MAX_METADATA_BYTES = 4_096
 MAX_MESSAGES = 256
@@ -28,5 +29,7 @@ class Limits(WireModel):
     """Requests waiting or running at once; one more is `busy`."""
     max_queued_per_client: int = Field(default=64, ge=1)
     """The same for one client."""
+    default_deadline_ms: int = Field(default=DEFAULT_DEADLINE_MS, ge=1)
+    """Deadline of a request that names none [ms]."""
     max_deadline_ms: int = Field(default=600_000, ge=1)
     """Longest deadline a caller may set [ms]; a longer one is shortened to it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -57,7 +56,7 @@ class Sampling(_Asked):
     """Only the likeliest words that add up to this probability are considered."""
     max_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
     """Longest answer [tokens]."""
-    stop: list[str] = Field(default_factory=list, max_length=MAX_STOP_STRINGS)
+    stop: tuple[str, ...] = Field(default=(), max_length=MAX_STOP_STRINGS)
     """The answer ends before any of these."""
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Makes a varied answer repeatable on one engine."""
@@ -287,16 +286,3 @@ class Reply(WireModel):
     """The agent's name."""
     metadata: dict[str, JsonValue] | None = None
     """As asked."""
-
-
-_ENDS_BYTES = 4_096
-_SALVAGE = re.compile(rb'"(id|reply_to)"\s*:\s*"([^"\\]{1,512})"')
-
-
-def salvage(payload: bytes) -> dict[str, str]:
-    """The `id` and `reply_to` that a request most likely has, read from the ends of one that cannot be decoded.
-
-    Only for addressing the error; both are checked like any other.
-    """
-    ends = payload if len(payload) <= 2 * _ENDS_BYTES else payload[:_ENDS_BYTES] + b"\n" + payload[-_ENDS_BYTES:]
-    return {name.decode(): value.decode("utf-8", "replace") for name, value in reversed(_SALVAGE.findall(ends))}

@@ -14,6 +14,12 @@ ID_PATTERN = rf"^[A-Za-z0-9_.-]{{1,{MAX_ID_CHARS}}}$"
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A request id, a client, an agent: each is one level of a topic."""
 
+TopicBase = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")]
+"""What every topic begins with; its last level is the contract's major version."""
+
+DEFAULT_BASE = "edgevoice/v1"
+DEFAULT_AGENT = "orin"
+
 _ID = re.compile(ID_PATTERN[1:-1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.terms import Operation, ReplyMode, is_id
+from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Operation, ReplyMode, is_id
 
 MAX_TOPIC_BYTES = 512
 
@@ -27,8 +27,8 @@ class Address:
 class Topics:
     """Every topic of one agent."""
 
-    base: str = "edgevoice/v1"
-    agent: str = "orin"
+    base: str = DEFAULT_BASE
+    agent: str = DEFAULT_AGENT
 
     def request(self, client: str, operation: Operation) -> str:
         """Where `client` asks for `operation`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import Self
 
 from agent.contract.errors import ContractError, ErrorCode
 
 _MAX_FIELD_CHARS = 100
+_UNKNOWN = "unknown field"
 
 
 class WireModel(BaseModel):
@@ -33,14 +36,40 @@ class WireModel(BaseModel):
         except ValidationError as exc:
             raise bad_request(exc) from exc
 
+    @classmethod
+    def from_strings(cls, fields: Mapping[str, str | Mapping[str, str]]) -> Self:
+        """The message whose values are all written as text, or ContractError(bad_request) like `decode`."""
+        try:
+            return cls.model_validate_strings(fields)
+        except ValidationError as exc:
+            raise bad_request(exc) from exc
+
+
+def media_type(header: str | None) -> str:
+    """What a content type says without its parameters, in lower case; empty where there is none."""
+    return (header or "").partition(";")[0].strip().lower()
+
+
+def read_text(payload: bytes) -> str:
+    """The question in a payload of plain text, or ContractError(bad_request)."""
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise ContractError(ErrorCode.BAD_REQUEST, f"the text is not UTF-8: {exc.reason}", field="text") from exc
+
+
+def first_fault(exc: ValidationError) -> tuple[str | None, str]:
+    """The dotted name of the first field at fault, None where it is the whole, and what is wrong with it."""
+    fault = exc.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in fault["loc"])[:_MAX_FIELD_CHARS] or None
+    if fault["type"] == "extra_forbidden":
+        return field, _UNKNOWN
+    return field, fault["msg"].removeprefix("Value error, ")
+
 
 def bad_request(exc: ValidationError) -> ContractError:
     """What a caller needs to know of a failed validation: the first fault, and where."""
-    fault = exc.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in fault["loc"])[:_MAX_FIELD_CHARS] or None
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = f"unknown field {field!r}"
-    elif field:
-        message = f"{field}: {message}"
+    field, message = first_fault(exc)
+    if field:
+        message = f"{_UNKNOWN} {field!r}" if message == _UNKNOWN else f"{field}: {message}"
     return ContractError(ErrorCode.BAD_REQUEST, message, field=field)

@@ -28,6 +28,11 @@ class EngineOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def not_installed(package: str, *, extra: str) -> str:
+    """Why a leaf is `missing` whose Python package is not there, and what would help."""
+    return f"{package} is not installed; `pip install 'edgevoice[{extra}]'` brings it"
+
+
 @dataclass(frozen=True)
 class Transcript:
     """What was heard; `text` is empty where nothing was."""
@@ -93,40 +98,30 @@ class TextToSpeech(Engine, Protocol):
         """`text` as it sounds, in the engine's own rate. An unknown voice is EngineError(not_found)."""
 
 
-class AsyncSpeechToText(Protocol):
-    """SpeechToText as the pipeline sees it: cancelling the call ends the engine's work."""
+class AsyncEngine(Protocol):
+    """What the pipeline sees of every engine."""
 
     @property
     def info(self) -> EngineInfo:
         """What was loaded."""
-        ...
+
+
+class AsyncSpeechToText(AsyncEngine, Protocol):
+    """SpeechToText as the pipeline sees it: cancelling the call ends the engine's work."""
 
     async def transcribe(self, audio: Audio, *, language: str | None) -> Transcript:
         """What is said in `audio`."""
-        ...
 
 
-class AsyncLanguageModel(Protocol):
+class AsyncLanguageModel(AsyncEngine, Protocol):
     """LanguageModel as the pipeline sees it: closing the iterator ends the engine's work."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What was loaded."""
-        ...
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason."""
-        ...
 
 
-class AsyncTextToSpeech(Protocol):
+class AsyncTextToSpeech(AsyncEngine, Protocol):
     """TextToSpeech as the pipeline sees it: cancelling the call ends the engine's work."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What was loaded."""
-        ...
 
     async def synthesize(self, text: str, *, voice: str | None, speed: float) -> Audio:
         """`text` as it sounds."""
-        ...

@@ -9,22 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import numpy as np
-from pydantic import TypeAdapter
-
-from agent.audio import Audio
-from agent.contract.messages import Message
-from agent.engines.base import Delta, Transcript
-
 _LENGTHS = struct.Struct("!II")
 _MAX_BYTES = 1 << 30
-
-DELTA = TypeAdapter(Delta)
-"""A piece of an answer, to fields and back."""
-TRANSCRIPT = TypeAdapter(Transcript)
-"""What was heard, to fields and back."""
-MESSAGES = TypeAdapter(list[Message])
-"""A conversation, to fields and back."""
 
 
 class Kind(str, Enum):
@@ -35,7 +21,6 @@ class Kind(str, Enum):
     CANCEL = "cancel"
     PING = "ping"
     READY = "ready"
-    FAILED = "failed"
     PIECE = "piece"
     DONE = "done"
     ERROR = "error"
@@ -72,14 +57,3 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
         return None
     kind, call, fields = json.loads(header)
     return Frame(Kind(kind), call, fields, body)
-
-
-def audio_frame(kind: Kind, call: int, audio: Audio, **fields: Any) -> Frame:
-    """A frame that carries `audio`, beside `fields`."""
-    samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
-    return Frame(kind, call, {**fields, "sample_rate": audio.sample_rate}, samples.tobytes())
-
-
-def audio_of(frame: Frame) -> Audio:
-    """The audio that a frame carries."""
-    return Audio(np.frombuffer(frame.body, dtype=np.float32), frame.fields["sample_rate"])

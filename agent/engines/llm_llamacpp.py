@@ -24,7 +24,7 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
-from agent.engines.base import Delta, EngineOptions, LanguageModel
+from agent.engines.base import Delta, EngineOptions, LanguageModel, not_installed
 from agent.errors import EngineError
 
 _MAGIC = b"GGUF"
@@ -74,7 +74,7 @@ class LlamaCpp:
     def missing(cls, options: LlamaCppOptions, models_dir: Path) -> str | None:
         """The package, the library it needs or the model file, where it is not there."""
         if find_spec("xllamacpp") is None:
-            return "xllamacpp is not installed; `pip install 'edgevoice[embedded]'` brings it"
+            return not_installed("xllamacpp", extra="embedded")
         if sys.platform == "linux" and find_library("gomp") is None:  # its wheel does not bring it along
             return "the OpenMP library libgomp.so.1 is not installed; on Debian, `apt-get install libgomp1` brings it"
         path = _path(options, models_dir)

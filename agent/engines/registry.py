@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.contract.terms import Stage
+from agent.contract.wire import first_fault
 from agent.engines.base import Engine, EngineOptions
+from agent.engines.settings import AUTO
 from agent.errors import EngineError
 
-AUTO = "auto"
 _SCRIPTED = "scripted"
 
 ENGINES: dict[Stage, dict[str, str]] = {
@@ -69,9 +70,9 @@ def _usable(stage: Stage, name: str, options: dict[str, Any], models_dir: Path) 
     try:
         checked = engine.Options.model_validate(options)
     except ValidationError as exc:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg']}" for fault in exc.errors())
+        field, message = first_fault(exc)
         known = ", ".join(engine.Options.model_fields) or "none"
-        raise EngineError(stage, f"{name} options: {'; '.join(faults)} (it knows {known})") from exc
+        raise EngineError(stage, f"{name} options: {field or 'all'}: {message} (it knows {known})") from exc
     if reason := engine.missing(checked, models_dir):
         raise EngineError(stage, f"{name}: {reason}")
     return checked

@@ -13,7 +13,7 @@ from agent.audio import Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import CancelFlag, EngineOptions, SpeechToText, Transcript
+from agent.engines.base import CancelFlag, EngineOptions, SpeechToText, Transcript, not_installed
 from agent.errors import EngineError
 
 _RATE_HZ = 16_000
@@ -50,7 +50,7 @@ class PocketSphinx:
     def missing(cls, options: PocketSphinxOptions, models_dir: Path) -> str | None:
         """The package, where it is not installed."""
         if find_spec("pocketsphinx") is None:
-            return "pocketsphinx is not installed; `pip install 'edgevoice[embedded]'` brings it"
+            return not_installed("pocketsphinx", extra="embedded")
         return None
 
     @property

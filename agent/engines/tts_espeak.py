@@ -15,7 +15,7 @@ from agent.audio import Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech
+from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech, not_installed
 from agent.errors import EngineError
 
 _OUTPUT_SYNCHRONOUS = 2
@@ -68,7 +68,7 @@ class Espeak:
     def missing(cls, options: EspeakOptions, models_dir: Path) -> str | None:
         """The package, where it is not installed."""
         if find_spec("espeakng_loader") is None:
-            return "espeakng-loader is not installed; `pip install 'edgevoice[embedded]'` brings it"
+            return not_installed("espeakng-loader", extra="embedded")
         return None
 
     @property
@@ -120,8 +120,7 @@ class Espeak:
         said = text.replace("\0", " ").encode()
         self._espeak.espeak_Synth(said, ctypes.c_size_t(len(said) + 1), 0, 1, 0, _CHARS_UTF8, None, None)
         self._espeak.espeak_Synchronize()
-        shorts = np.frombuffer(b"".join(pieces), dtype=np.int16)
-        return Audio(shorts.astype(np.float32) / np.float32(32_768), self._rate)
+        return Audio.from_pcm16(np.frombuffer(b"".join(pieces), dtype=np.int16), self._rate)
 
 
 def _languages(espeak: ctypes.CDLL) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import re
 import textwrap
 import unicodedata
 from contextlib import suppress
+from ctypes.util import find_library
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech
 from agent.errors import EngineError
 
 _LIBRARY = "libflite.so.1"
-_VOICES = ("slt", "rms", "awb", "kal16", "kal")
 _LONGEST_PIECE = 300
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 _SPELLED = str.maketrans({
@@ -30,6 +30,10 @@ _SPELLED = str.maketrans({
     "ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "€": " euros ", "£": " pounds ", "°": " degrees ",
 })  # fmt: skip
+
+
+VoiceName = Literal["slt", "rms", "awb", "kal16", "kal"]
+"""A voice that flite comes with."""
 
 
 class _Wave(ctypes.Structure):
@@ -53,7 +57,7 @@ class _Voice(ctypes.Structure):
 class FliteOptions(EngineOptions):
     """How it sounds."""
 
-    voice: Literal["slt", "rms", "awb", "kal16", "kal"] = "slt"
+    voice: VoiceName = "slt"
     """Voice where a request names none; slt is the clearest, kal16 the fastest."""
 
 
@@ -65,7 +69,7 @@ class Flite:
     def __init__(self, options: FliteOptions, models_dir: Path) -> None:
         self._flite = _open()
         self._voices: dict[str, ctypes._Pointer[_Voice]] = {}
-        for name in (options.voice, *_VOICES):
+        for name in (options.voice, *get_args(VoiceName)):
             with suppress(OSError):  # distributions may split the voices
                 self._voices.setdefault(name, _register(name))
         if options.voice not in self._voices:
@@ -76,10 +80,8 @@ class Flite:
     @classmethod
     def missing(cls, options: FliteOptions, models_dir: Path) -> str | None:
         """The system's library, where it is not installed."""
-        try:
-            ctypes.CDLL(_LIBRARY)
-        except OSError:
-            return f"{_LIBRARY} is not installed; `apt install libflite1` brings it"
+        if find_library("flite") is None:
+            return f"{_LIBRARY} is not installed; on Debian, `apt-get install libflite1` brings it"
         return None
 
     @property
@@ -121,7 +123,7 @@ class Flite:
             raise EngineError(Stage.TTS, "flite could not say a sentence")
         try:
             shorts = np.ctypeslib.as_array(wave.contents.samples, (wave.contents.num_samples,))
-            return Audio(shorts.astype(np.float32) / np.float32(32_768), wave.contents.sample_rate)
+            return Audio.from_pcm16(shorts, wave.contents.sample_rate)
         finally:
             self._flite.delete_wave(wave)
 

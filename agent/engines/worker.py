@@ -1,6 +1,6 @@
 """The child side: one engine in a process of its own, serving calls over the socket it was started with.
 
-Started by agent.engines.host as `python -m agent.engines.worker STAGE SOCKET`; everything else, the engine's options
+Started by agent.engines.process as `python -m agent.engines.worker STAGE SOCKET`; everything else, the engine's options
 among it, comes over the socket.
 """
 
@@ -18,14 +18,25 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from agent.contract.messages import Sampling
 from agent.contract.terms import Stage
-from agent.engines.frames import DELTA, MESSAGES, TRANSCRIPT, Frame, Kind, audio_frame, audio_of, read_frame
+from agent.engines.calls import (
+    Chat,
+    Failure,
+    Load,
+    Piece,
+    Pong,
+    Ready,
+    Synthesize,
+    Synthesized,
+    Transcribe,
+    Transcribed,
+)
+from agent.engines.frames import Frame, Kind, read_frame
 from agent.engines.registry import choose, leaf
 from agent.errors import AgentError, EngineError
+from agent.memory import resident_bytes
 
 _PR_SET_PDEATHSIG = 1
 _CLOSE_S = 1.0
@@ -37,6 +48,7 @@ class _Call:
 
     cancelled: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
+    begun: bool = False
 
 
 class Worker:
@@ -58,7 +70,7 @@ class Worker:
     async def serve(self) -> None:
         """Load, answer, close."""
         load = await read_frame(self._reader)
-        if load is None or not await self._load(load):
+        if load is None or not await self._load(Load.of(load)):
             return
         while frame := await read_frame(self._reader):
             self._take(frame)
@@ -67,15 +79,14 @@ class Worker:
         with suppress(asyncio.TimeoutError):  # an engine that hangs ends with the process
             await asyncio.wait_for(self._in_thread(self._engine.close), _CLOSE_S)
 
-    async def _load(self, load: Frame) -> bool:
+    async def _load(self, load: Load) -> bool:
         try:
-            self._engine = await self._in_thread(_build, self._stage, **load.fields)
+            self._engine = await self._in_thread(_build, self._stage, load)
         except Exception as exc:  # noqa: BLE001 - the boundary
-            await self._send(_failure(Kind.FAILED, 0, self._stage, exc))
+            await self._send(_failure(self._stage, exc).frame())
             return False
         slots = self._engine.slots if self._stage is Stage.LLM else 1
-        info = self._engine.info.model_dump(mode="json")
-        await self._send(Frame(Kind.READY, fields={"info": info, "slots": slots, "memory_bytes": _memory_bytes()}))
+        await self._send(Ready(info=self._engine.info, slots=slots, memory_bytes=resident_bytes()).frame())
         return True
 
     def _take(self, frame: Frame) -> None:
@@ -85,52 +96,54 @@ class Worker:
         elif frame.kind is Kind.CANCEL and frame.call in self._calls:
             self._cancel(self._calls[frame.call])
         elif frame.kind is Kind.PING:
-            self._writer.write(Frame(Kind.PONG, fields={"memory_bytes": _memory_bytes()}).encode())
+            self._writer.write(Pong(memory_bytes=resident_bytes()).frame().encode())
 
     def _cancel(self, call: _Call) -> None:
         call.cancelled.set()
         # Cancelling a task that waits for the engine's thread would end the call before its work has ended.
-        if self._stage is Stage.LLM and call.task:
+        if self._stage is Stage.LLM and call.task and call.begun:
             call.task.cancel()
 
     async def _run(self, frame: Frame, call: _Call) -> None:
         """The boundary: whatever becomes of a call, its last frame tells the host."""
+        call.begun = True
         try:
-            last = await self._answer(frame, call)
+            # Where call and cancel come together, the cancel is seen before the call has begun.
+            last = Frame(Kind.DONE, frame.call) if call.cancelled.is_set() else await self._answer(frame, call)
         except asyncio.CancelledError:  # by `_cancel`, which is all that cancels a call
             last = Frame(Kind.DONE, frame.call)
         except Exception as exc:  # noqa: BLE001 - the boundary
-            last = _failure(Kind.ERROR, frame.call, self._stage, exc)
+            last = _failure(self._stage, exc).frame(frame.call)
         del self._calls[frame.call]
         await self._send(last)
 
     async def _transcribe(self, frame: Frame, call: _Call) -> Frame:
+        asked = Transcribe.of(frame)
         transcript = await self._in_thread(
             self._engine.transcribe,
-            audio_of(frame),
-            language=frame.fields["language"],
+            asked.audio,
+            language=asked.language,
             cancelled=call.cancelled.is_set,
         )
-        return Frame(Kind.DONE, frame.call, TRANSCRIPT.dump_python(transcript, mode="json"))
+        return Transcribed(transcript=transcript).frame(frame.call)
 
     async def _chat(self, frame: Frame, call: _Call) -> Frame:
-        messages = MESSAGES.validate_python(frame.fields["messages"], strict=False)
-        sampling = Sampling.model_validate(frame.fields["sampling"], strict=False)
-        async with aclosing(self._engine.chat(messages, sampling)) as answer:
+        asked = Chat.of(frame)
+        async with aclosing(self._engine.chat(asked.messages, asked.sampling)) as answer:
             async for delta in answer:
-                fields = DELTA.dump_python(delta, mode="json", exclude_defaults=True)
-                await self._send(Frame(Kind.PIECE, frame.call, fields))
+                await self._send(Piece(delta=delta).frame(frame.call))
         return Frame(Kind.DONE, frame.call)
 
     async def _synthesize(self, frame: Frame, call: _Call) -> Frame:
+        asked = Synthesize.of(frame)
         audio = await self._in_thread(
             self._engine.synthesize,
-            frame.fields["text"],
-            voice=frame.fields["voice"],
-            speed=frame.fields["speed"],
+            asked.text,
+            voice=asked.voice,
+            speed=asked.speed,
             cancelled=call.cancelled.is_set,
         )
-        return audio_frame(Kind.DONE, frame.call, audio)
+        return Synthesized(audio=audio).frame(frame.call)
 
     async def _in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
@@ -141,27 +154,18 @@ class Worker:
             await self._writer.drain()
 
 
-def _build(stage: Stage, *, name: str, options: dict[str, Any], models_dir: str) -> Any:
-    chosen, checked = choose(stage, name, options, Path(models_dir))
-    return leaf(stage, chosen)(checked, Path(models_dir))
+def _build(stage: Stage, load: Load) -> Any:
+    name, options = choose(stage, load.name, load.options, load.models_dir)
+    return leaf(stage, name)(options, load.models_dir)
 
 
-def _failure(kind: Kind, call: int, stage: Stage, exc: Exception) -> Frame:
+def _failure(stage: Stage, exc: Exception) -> Failure:
     """What went wrong, for the host; a bug's traceback goes to stderr."""
     if not isinstance(exc, AgentError):
         traceback.print_exception(exc)
         summary = " ".join(f"{type(exc).__name__}: {exc}".split())
         exc = EngineError(stage, f"the {stage.value} engine failed unexpectedly: {summary}")
-    return Frame(kind, call, {"code": exc.code.value, "message": exc.message, "reason": exc.reason})
-
-
-def _memory_bytes() -> int | None:
-    """Resident memory of this process, where the system tells."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return None
-    return pages * os.sysconf("SC_PAGESIZE")
+    return Failure.told(exc)
 
 
 def _die_with_parent() -> None:

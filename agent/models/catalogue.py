@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from agent.contract.terms import Stage
 
+DEFAULT_MODEL = "smollm2-135m"
+"""The language model of who names none."""
+
 
 class CataloguedModel(BaseModel):
     """A model file inside a Python wheel, which any package index serves."""
@@ -39,9 +42,9 @@ class CataloguedModel(BaseModel):
     size_bytes: int = Field(alias="bytes")
     """Size of the model file [bytes]."""
 
-    def path(self, home: Path) -> Path:
+    def path(self, models_dir: Path) -> Path:
         """Where the model file belongs."""
-        return home / "models" / self.name / self.file
+        return models_dir / self.name / self.file
 
 
 @cache

@@ -13,36 +13,34 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from agent.models.catalogue import CataloguedModel, catalogue
+from agent.errors import UserError
+from agent.models.catalogue import CataloguedModel
 
 _BLOCK_BYTES = 1 << 20
 _MIB = 1 << 20
 
 
-class PullError(Exception):
+class PullError(UserError):
     """Why a model could not be fetched, and what to do about it; one line."""
 
 
-def pull(name: str, home: Path, report: Callable[[str], None], *, verify: bool = False) -> Path:
-    """The model file of `name` below `home`, fetched where it is not there; PullError otherwise.
+def pull(model: CataloguedModel, models_dir: Path, report: Callable[[str], None], *, verify: bool = False) -> Path:
+    """The file of `model` below `models_dir`, fetched where it is not there; PullError otherwise.
 
     `verify` reads a file that is there once more, to compare its checksum.
     """
-    model = catalogue().get(name)
-    if model is None:
-        raise PullError(f"no model {name!r} in the catalogue; there are {', '.join(catalogue())}")
-    path = model.path(home)
+    path = model.path(models_dir)
     try:
         if _whole(model, path, verify=verify):
-            report(f"{name} is already there: {path}")
+            report(f"{model.name} is already there: {path}")
             return path
-        path.parent.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent.parent) as folder:
+        models_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=models_dir) as folder:
             _fetch(model, Path(folder), report)
             _place(Path(folder) / "unpacked", path.parent)
     except OSError as exc:
-        raise _explained(exc, path.parent.parent) from exc
-    report(f"{name} is ready: {path}")
+        raise _explained(exc, models_dir) from exc
+    report(f"{model.name} is ready: {path}")
     return path
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
-from agent.mqtt.link import PROTOCOL_LIMIT_BYTES, Link
+from agent.mqtt.link import Link
 from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
 from agent.mqtt.settings import MqttSettings
 
@@ -58,7 +58,7 @@ class MqttClient:
         self._outbox: dict[int, _Outgoing] = {}
         self._sent: dict[int, int] = {}
         """Packet identifier on this connection → place in the outbox."""
-        self._packet_limit = PROTOCOL_LIMIT_BYTES
+        self._packet_limit = settings.max_packet_bytes
         self._trouble = "no answer"
         self._ready = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop
@@ -124,6 +124,8 @@ class MqttClient:
         for place, outgoing in list(self._outbox.items()):
             if not self.fits(outgoing.publication):  # the broker came back with a smaller limit
                 del self._outbox[place]
+                if not outgoing.done.done():
+                    outgoing.done.set_result(Delivery.REFUSED)
                 logger.error("dropped a message for %r: larger than the broker takes", outgoing.publication.topic)
                 continue
             self._send_from_outbox(place)

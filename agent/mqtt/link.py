@@ -6,22 +6,29 @@ import asyncio
 import itertools
 import random
 import socket
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.mqtt.message import Delivery, Message, Publication, Subscription
+from agent.mqtt.parser import (
+    connect_properties,
+    delivery_of,
+    message_of,
+    publish_properties,
+    subscribe_options,
+)
 from agent.mqtt.settings import MqttSettings
 
-PROTOCOL_LIMIT_BYTES = 268_435_455
-_NO_MATCHING_SUBSCRIBERS = 0x10
+_CLOSE_PATIENCE_S = 5.0
+_GOOD_CONNECTION_S = 10.0
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
 
@@ -63,15 +70,12 @@ class Link:
         self._v5 = settings.protocol == "5"
         self._epochs = itertools.count(1)
         self._epoch = 0
+        """Which connection is live; 0 while there is none. Written by paho's thread only."""
         self._failures = 0
+        self._connected_at = 0.0
         self._subscribed: Callable[[], None] = lambda: None
         self._loop: asyncio.AbstractEventLoop
         self._paho: paho.Client
-
-    @property
-    def epoch(self) -> int:
-        """Counts connections; 0 while there is none."""
-        return self._epoch
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the thread, which connects. OSError where password or certificate files cannot be read."""
@@ -79,30 +83,32 @@ class Link:
         self._paho = self._configured()
         connect: dict[str, Any] = {}
         if self._v5:
-            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=self._session_expiry_s)
+            properties = connect_properties(self._session_expiry_s)
             connect = {"clean_start": not self._session_expiry_s, "properties": properties}
         self._paho.connect_async(self._settings.host, self._settings.port, self._settings.keepalive_s, **connect)
         self._paho.loop_start()
 
     async def close(self) -> None:
-        """Sends what is queued, disconnects and ends the thread."""
+        """Sends what is queued, disconnects and ends the thread; one that is stuck in a dead connection is left."""
         self._paho.disconnect()
-        await asyncio.to_thread(self._paho.loop_stop)
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            self._paho.loop_stop()
+            self._hand_over(stopped.set)
+
+        threading.Thread(target=stop, name="mqtt-stop", daemon=True).start()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _CLOSE_PATIENCE_S)
         self._paho._reset_sockets()  # noqa: SLF001 - else its wake-up sockets stay open until it is collected
 
     def send(self, publication: Publication) -> int:
         """Queues `publication` on the live connection; returns its packet identifier."""
-        properties = None
-        if self._v5:
-            properties = _properties(
-                PacketTypes.PUBLISH,
-                ContentType=publication.content_type,
-                ResponseTopic=publication.response_topic,
-                CorrelationData=publication.correlation_data,
-            )
-        return self._paho.publish(
+        properties = publish_properties(publication) if self._v5 else None
+        info = self._paho.publish(
             publication.topic, publication.payload, publication.qos, publication.retain, properties
-        ).mid
+        )
+        return info.mid
 
     def ack(self, message: Message) -> None:
         """Acknowledges `message`, if the connection it came over is still the live one."""
@@ -129,7 +135,7 @@ class Link:
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
-        client.on_subscribe = lambda *_: self._subscribed()
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
@@ -158,17 +164,25 @@ class Link:
         if reason.is_failure:
             self._hand_over(self._listener.link_lost, f"refused: {reason}")
             return
-        self._failures = 0
+        self._connected_at = time.monotonic()
         client.drop_out_messages()  # the client's outbox sends again what was not confirmed
         self._epoch = next(self._epochs)
-        limit = getattr(properties, "MaximumPacketSize", PROTOCOL_LIMIT_BYTES)
+        limit = getattr(properties, "MaximumPacketSize", self._settings.max_packet_bytes)
         self._subscribed = lambda: self._hand_over(self._listener.link_ready, limit, flags.session_present)
         if not self._subscriptions:
             self._subscribed()
         elif self._v5:
-            client.subscribe([(s.topic_filter, _options(s)) for s in self._subscriptions])
+            client.subscribe([(s.topic_filter, subscribe_options(s)) for s in self._subscriptions])
         else:
             client.subscribe([(s.topic_filter, s.qos) for s in self._subscriptions])
+
+    def _on_subscribe(
+        self, _client: paho.Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._hand_over(self._listener.link_lost, f"a subscription was refused: {', '.join(map(str, reasons))}")
+        else:
+            self._subscribed()
 
     def _on_connect_fail(self, _client: paho.Client, _userdata: object) -> None:
         self._hand_over(self._listener.link_lost, "cannot be reached")
@@ -178,6 +192,8 @@ class Link:
         self, _client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
         was_up, self._epoch = self._epoch, 0
+        if was_up and time.monotonic() - self._connected_at > _GOOD_CONNECTION_S:
+            self._failures = 0  # not at every connect: two clients of one id would throw each other out in a rush
         if was_up and reason.is_failure:  # a refused connection was told of already, with its reason
             self._hand_over(self._listener.link_lost, str(reason))
         self._back_off()
@@ -194,48 +210,12 @@ class Link:
         self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: object
     ) -> None:
         self._acknowledge_quickly()
-        delivery = Delivery.DONE
-        if reason.is_failure:
-            delivery = Delivery.REFUSED
-        elif reason.value == _NO_MATCHING_SUBSCRIBERS:
-            delivery = Delivery.NO_SUBSCRIBERS
-        self._hand_over(self._listener.link_confirmed, mid, delivery)
+        self._hand_over(self._listener.link_confirmed, mid, delivery_of(reason))
 
     def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         self._acknowledge_quickly()
-        properties = message.properties
-        self._hand_over(
-            self._listener.link_message,
-            Message(
-                topic=message.topic,
-                payload=bytes(message.payload),
-                qos=message.qos,
-                retain=message.retain,
-                response_topic=getattr(properties, "ResponseTopic", None),
-                correlation_data=getattr(properties, "CorrelationData", None),
-                content_type=getattr(properties, "ContentType", None),
-                expiry_s=getattr(properties, "MessageExpiryInterval", None),
-                user_properties=tuple(getattr(properties, "UserProperty", ())),
-                mid=message.mid,
-                epoch=self._epoch,
-            ),
-        )
+        self._hand_over(self._listener.link_message, message_of(message, self._epoch))
 
 
 def _path(file: object) -> str | None:
     return str(file) if file else None
-
-
-def _properties(packet_type: int, **values: object) -> Any:
-    properties: Any = Properties(packet_type)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        if value is not None:
-            setattr(properties, name, value)
-    return properties
-
-
-def _options(subscription: Subscription) -> Any:
-    handling = (
-        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.retained else SubscribeOptions.RETAIN_DO_NOT_SEND
-    )
-    return SubscribeOptions(qos=subscription.qos, retainHandling=handling, retainAsPublished=True)

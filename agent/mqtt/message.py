@@ -1,4 +1,4 @@
-"""What goes through the broker, as values: the library's own types stay in `client`."""
+"""What goes through the broker, as values: the library's own types stay in `link`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ class Publication:
     retain: bool = False
     content_type: str | None = None
     correlation_data: bytes | None = None
-    response_topic: str | None = None
 
     @property
     def packet_bytes(self) -> int:
         """Upper bound of its size as an MQTT packet [bytes]."""
-        texts = (self.topic, self.content_type or "", self.response_topic or "")
-        return sum(len(t.encode()) for t in texts) + len(self.correlation_data or b"") + len(self.payload) + 32
+        words = len(self.topic.encode()) + len(self.content_type or "")
+        return words + len(self.correlation_data or b"") + len(self.payload) + 32
 
 
 @dataclass(frozen=True)

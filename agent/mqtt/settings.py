@@ -25,6 +25,8 @@ class MqttSettings(BaseModel):
     """File that holds the broker password on its first line."""
     protocol: Literal["5", "3.1.1"] = "5"
     """MQTT version to speak."""
+    max_packet_bytes: int = Field(default=8_000_000, ge=1_024, le=268_435_455)
+    """Largest packet the broker takes, where it does not say so itself [bytes]; Mosquitto's `max_packet_size`."""
     keepalive_s: int = Field(default=20, ge=5, le=120)
     """Longest silence on the connection [s]; a dead link is noticed within twice this."""
     reconnect_min_s: float = Field(default=0.2, gt=0)

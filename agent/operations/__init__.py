@@ -8,9 +8,9 @@ from agent.contract.messages import Request
 from agent.contract.terms import Operation, Stage
 from agent.operations import chat, speak, transcribe
 
-PLANS: dict[Operation, Callable[[Request, bool], frozenset[Stage]]] = {
+PLANS: dict[Operation, Callable[[Request, bytes | None], frozenset[Stage]]] = {
     Operation.CHAT: chat.plan,
     Operation.TRANSCRIBE: transcribe.plan,
     Operation.SPEAK: speak.plan,
 }
-"""Operation → the stages a request passes; the flag says whether a clip came beside the envelope."""
+"""Operation → the stages that a request and its clip need. Raises ContractError(bad_request)."""

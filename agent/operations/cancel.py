@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Cancel
 from agent.contract.terms import is_id
+from agent.journal.entries import RunKey
 from agent.pipeline.admission import Admission
 
 
@@ -14,9 +15,9 @@ def target(payload: bytes) -> str:
     return bare if is_id(bare) else Cancel.decode(payload).id
 
 
-def cancel(client: str, request_id: str, admission: Admission) -> None:
+def cancel(key: RunKey, admission: Admission) -> None:
     """Stops the run; ContractError(not_found) where none of this id is going on."""
-    run = admission.find(client, request_id)
+    run = admission.find(key)
     if run is None:
-        raise ContractError(ErrorCode.NOT_FOUND, f"no request {request_id} is waiting or running", field="id")
+        raise ContractError(ErrorCode.NOT_FOUND, f"no request {key.id} is waiting or running", field="id")
     run.cancel()

@@ -7,11 +7,10 @@ from agent.contract.messages import Request
 from agent.contract.terms import Stage
 
 
-def plan(request: Request, clip: bool) -> frozenset[Stage]:
+def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
     """STT where it was spoken, LLM, TTS where it is to be heard."""
-    given = [name for name in ("text", "audio", "messages") if getattr(request, name) is not None]
-    if clip:
-        given.append("audio")
+    asked = {"text": request.text, "audio": clip, "messages": request.messages}
+    given = [name for name, value in asked.items() if value is not None]
     if len(given) != 1:
         found = " and ".join(given) if given else "none of them"
         raise ContractError(

@@ -7,8 +7,8 @@ from agent.contract.messages import Request
 from agent.contract.terms import Stage
 
 
-def plan(request: Request, clip: bool) -> frozenset[Stage]:
+def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
     """TTS alone."""
-    if clip or request.audio is not None or request.messages is not None or request.text is None:
+    if request.text is None or clip is not None or request.messages is not None:
         raise ContractError(ErrorCode.BAD_REQUEST, "speak needs text, and text only", field="text")
     return frozenset({Stage.TTS})

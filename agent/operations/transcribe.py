@@ -7,8 +7,8 @@ from agent.contract.messages import Request
 from agent.contract.terms import Stage
 
 
-def plan(request: Request, clip: bool) -> frozenset[Stage]:
+def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
     """STT alone."""
-    if request.text is not None or request.messages is not None or clip == (request.audio is not None):
+    if clip is None or request.text is not None or request.messages is not None:
         raise ContractError(ErrorCode.BAD_REQUEST, "transcribe needs audio, and audio only", field="audio")
     return frozenset({Stage.STT})

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from agent.contract.limits import Limits
 from agent.errors import Busy, NotReady
+from agent.journal.entries import RunKey
 from agent.pipeline.run import Run
 
 _FIRST_GUESS_S = 2.0
@@ -18,20 +19,15 @@ _SMOOTHING = 0.2
 class Admission:
     """Holds every run from admission to its reply; runs wait here for their turn, first come first served."""
 
-    def __init__(self, limits: Limits, *, max_running: int) -> None:
+    def __init__(self, limits: Limits, *, max_concurrent: int) -> None:
         self._limits = limits
-        self._max_running = max_running
-        self._turns = asyncio.Semaphore(max_running)
+        self._max_concurrent = max_concurrent
+        self._turns = asyncio.Semaphore(max_concurrent)
         self._open = asyncio.Event()
-        self._held: dict[tuple[str, str], Run] = {}
+        self._held: dict[RunKey, Run] = {}
         self._per_client: Counter[str] = Counter()
         self._run_s = _FIRST_GUESS_S
         self.running = 0
-
-    @property
-    def held(self) -> list[Run]:
-        """Every run that has no reply yet."""
-        return list(self._held.values())
 
     @property
     def queued(self) -> int:
@@ -47,17 +43,13 @@ class Admission:
         """Lets the runs begin: the engines are ready."""
         self._open.set()
 
-    def find(self, client: str, request_id: str) -> Run | None:
-        """The run of this id, if it has no reply yet."""
-        return self._held.get((client, request_id))
-
-    def of_client(self, client: str) -> list[Run]:
-        """The runs of one client."""
-        return [run for run in self._held.values() if run.admitted.client == client]
+    def find(self, key: RunKey) -> Run | None:
+        """The run of this request, if it has no reply yet."""
+        return self._held.get(key)
 
     def admit(self, run: Run, *, exempt: bool = False) -> None:
         """Takes `run` on; Busy or NotReady over a bound. `exempt` from bounds is what was taken on before a restart."""
-        client = run.admitted.client
+        client = run.key.client
         if not exempt:
             self._check(self._limits.max_queued, len(self._held), "requests")
             self._check(self._limits.max_queued_per_client, self._per_client[client], f"requests of {client}")
@@ -67,7 +59,7 @@ class Admission:
     def release(self, run: Run) -> None:
         """Lets go of `run`: it has its reply, or its journal entry will bring it back."""
         if self._held.pop(run.key, None):
-            self._per_client[run.admitted.client] -= 1
+            self._per_client[run.key.client] -= 1
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -88,5 +80,5 @@ class Admission:
             return
         if not self._open.is_set():
             raise NotReady("the engines are still loading, and the queue is full")
-        wait_s = self._run_s * max(1, len(self._held) - self._max_running) / self._max_running
+        wait_s = self._run_s * max(1, len(self._held) - self._max_concurrent) / self._max_concurrent
         raise Busy(f"{held} {what} wait already", retry_after_ms=max(100, round(wait_s * 1_000)), limit=limit)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from agent.audio import Audio, decode_wav
+from agent.audio import Audio, decode_wav, encode_wav
+from agent.contract.base64 import encode_base64
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Message, Sampling, VoiceOptions
-from agent.contract.terms import Stage
+from agent.contract.messages import AudioBody, Message, Request, VoiceOptions
+from agent.contract.terms import Role, Stage
 from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextToSpeech, Delta, Transcript
 from agent.errors import AudioError, EngineDied, EngineError
 
@@ -48,9 +49,23 @@ class Answer:
 class Spoken:
     """What came of TTS."""
 
-    audio: Audio
+    body: AudioBody
     seconds: float
     engine: str
+
+
+class Writer(Protocol):
+    """Who gets an answer piece by piece."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody reads the answer as it is written: then it is not begun again."""
+
+    def began(self) -> None:
+        """The answer begins; also where it begins again, after a crash."""
+
+    def wrote(self, piece: str) -> None:
+        """The next piece."""
 
 
 class Engines(Protocol):
@@ -75,28 +90,28 @@ class Stages:
 
     engines: Engines
     max_audio_s: float
+    """Longest clip [s]."""
+    system: str
+    """Instruction to the language model, where a request has none."""
+    max_tokens: int
+    """Longest answer, where a request does not say [tokens]."""
 
     async def transcribe(self, wav: bytes, *, language: str | None) -> Heard:
         """What is said in `wav`. Raises AudioError where it cannot be read or nothing is said."""
         engine = _at_hand(self.engines.stt, Stage.STT)
         start = time.monotonic()
-        audio = await asyncio.to_thread(decode_wav, wav, max_s=self.max_audio_s)
-        if audio.is_silent:
-            raise AudioError("the clip is silent", code=ErrorCode.NO_SPEECH, reason="silence")
+        audio = await asyncio.to_thread(_audible, wav, self.max_audio_s)
         wanted = None if language == "auto" else language
         transcript = await _twice(lambda: engine.transcribe(audio, language=wanted))
         if not transcript.text.strip():
             raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
         return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
 
-    async def chat(
-        self, messages: Sequence[Message], sampling: Sampling, *, on_text: Callable[[str], None], published: bool
-    ) -> Answer:
-        """The answer to `messages`; `on_text` gets its pieces, and "" where it begins again after a crash.
-
-        `published`: somebody reads the pieces as they come, so an answer that has begun is never begun again.
-        """
+    async def chat(self, request: Request, question: str, writer: Writer) -> Answer:
+        """The answer to `question`, or to the conversation that `request` brings; `writer` gets its pieces."""
         engine = _at_hand(self.engines.llm, Stage.LLM)
+        messages = self._messages(request, question)
+        sampling = request.params.model_copy(update={"max_tokens": request.params.max_tokens or self.max_tokens})
         start = time.monotonic()
         first: float | None = None
 
@@ -104,13 +119,13 @@ class Stages:
             nonlocal first
             pieces: list[str] = []
             end = Delta()
-            on_text("")
+            writer.began()
             async with aclosing(engine.chat(messages, sampling)) as deltas:
                 async for delta in deltas:
                     if piece := _encodable(delta.text):
                         first = first or time.monotonic() - start
                         pieces.append(piece)
-                        on_text(piece)
+                        writer.wrote(piece)
                     end = delta
             took = time.monotonic() - start
             text = "".join(pieces).strip()
@@ -118,14 +133,38 @@ class Stages:
                 raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
             return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label)
 
-        return await _twice(once, unless=lambda: published and first is not None)
+        return await _twice(once, unless=lambda: writer.is_read and first is not None)
 
     async def synthesize(self, text: str, voice: VoiceOptions) -> Spoken:
-        """`text` as it sounds."""
+        """`text` as it sounds, at the rate that was asked for."""
         engine = _at_hand(self.engines.tts, Stage.TTS)
         start = time.monotonic()
         audio = await _twice(lambda: engine.synthesize(text, voice=voice.voice, speed=voice.speed))
-        return Spoken(audio, time.monotonic() - start, engine.info.label)
+        took = time.monotonic() - start
+        return Spoken(await asyncio.to_thread(_body, audio, voice.sample_rate), took, engine.info.label)
+
+    def _messages(self, request: Request, question: str) -> list[Message]:
+        messages = request.messages or [Message(role=Role.USER, content=question)]
+        system = request.system or self.system
+        if not system or messages[0].role is Role.SYSTEM:
+            return messages
+        return [Message(role=Role.SYSTEM, content=system), *messages]
+
+
+def _audible(wav: bytes, max_s: float) -> Audio:
+    audio = decode_wav(wav, max_s=max_s)
+    if audio.is_silent:
+        raise AudioError("the clip is silent", code=ErrorCode.NO_SPEECH, reason="silence")
+    return audio
+
+
+def _body(speech: Audio, sample_rate: int | None) -> AudioBody:
+    rate = sample_rate or speech.sample_rate
+    return AudioBody(
+        data=encode_base64(encode_wav(speech, sample_rate=rate)),
+        sample_rate=rate,
+        duration_ms=round(speech.duration_s * 1_000),
+    )
 
 
 def _encodable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.settings import EngineSettings
+from agent.engines.settings import EngineSettings
 from agent.stack import Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller
 
@@ -16,8 +16,7 @@ def scripted(**options):
 @pytest.fixture(scope="session")
 async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     """Broker, agent and bridge with scripted engines that answer at once."""
-    settings = StackSettings(stt=scripted(text=HEARD), llm=scripted(), tts=scripted(), users=("other",))
-    async with Stack(settings) as running:
+    async with Stack(StackSettings.scripted(stt=scripted(text=HEARD), users=("other",))) as running:
         yield running
 
 

@@ -131,14 +131,15 @@ def test_a_message_that_is_too_large(caller):
     assert error["limit"] == 4_000_000
 
 
-@pytest.mark.parametrize("size", [-1, 0, 1])
-def test_the_limit_is_exact(caller, size):
-    empty = len(json.dumps({"text": "Hi", "audio": ""}))
-    reply = caller.ask_raw({"text": "Hi", "audio": "A" * (4_000_000 - empty + size)})
-    if caller.name == "http":  # the bridge adds an id and a deadline of its own
-        assert reply["error"]["code"] in {"payload_too_large", "bad_request"}
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_the_limit_is_exact(caller, beyond):
+    reply = caller.ask_raw(b'{"text": "Hi"}'.ljust(4_000_000 + beyond))
+    if caller.name == "http":  # the bridge has a limit of its own, and sends on what the body means
+        assert reply["status"] == "ok"
+    elif beyond > 0:
+        refused(reply, "payload_too_large")
     else:
-        refused(reply, "payload_too_large" if size > 0 else "bad_request")
+        assert reply["text"] == "You said: Hi"
 
 
 def test_an_unknown_voice(caller):

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from agent.settings import EngineSettings
+from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import PATIENCE_S, http_caller, mqtt_caller, spoken
 from tests.cases.conftest import scripted
@@ -101,6 +101,31 @@ def test_cancel_stops_a_run_and_its_engine(slow_stack, form):
         assert reply["text"].startswith("word")
         again = started(caller)  # the one slot is free again, or this would wait for a minute
         caller.publish(caller.request("cancel"), again)
+
+
+def test_a_cancelled_request_may_be_asked_again(slow_stack):
+    with mqtt_caller(slow_stack) as caller:
+        request_id = started(caller)
+        for replayed_before in (False, False):
+            caller.publish(caller.request("cancel"), request_id)
+            reply = caller.reply(request_id)
+            assert (reply["status"], reply["replayed"]) == ("cancelled", replayed_before)
+            caller.publish(caller.request(), {"id": request_id, "text": "Hi", "stream": {"text": True}})
+            while json.loads(caller.next(f"{caller.reply_topic(request_id)}/event").payload)["type"] != "token":
+                pass
+        caller.publish(caller.request("cancel"), request_id)
+
+
+def test_one_request_is_not_sent_to_ever_more_topics(mqtt):
+    request_id = uuid.uuid4().hex
+    clip = spoken(wav(sine(seconds=20.0)))  # long enough to decode that all of them find it running
+    topics = [mqtt.reply_topic(f"{request_id}/{number}") for number in range(8)]
+    for topic in topics:
+        mqtt.publish(mqtt.request(), {"id": request_id, "audio": clip, "reply_to": topic})
+    arrived = {message.topic: json.loads(message.payload) for message in (mqtt.next() for _ in topics)}
+    replies = [arrived[topic] for topic in topics]
+    assert {reply["status"] for reply in replies} <= {"ok", "error"}
+    assert {reply["error"]["code"] for reply in replies if "error" in reply} <= {"busy"}
 
 
 def test_cancel_of_nothing_is_not_found(mqtt):

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,10 @@ from agent.audio import decode_wav
 from agent.contract.base64 import decode_base64
 from agent.stack import Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller, spoken
+from tests.words import word_errors
 
 pytestmark = pytest.mark.embedded
 
-ROOT = Path(__file__).parents[2]
 QUESTION = "What is the capital of France?"
 
 
@@ -81,7 +80,6 @@ def test_the_demo_answers_all_and_leaves_nothing(tmp_path):
         capture_output=True,
         text=True,
         timeout=110,
-        cwd=ROOT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -93,14 +91,3 @@ def test_the_demo_answers_all_and_leaves_nothing(tmp_path):
         "voice-voice/question.wav",
         *(f"{case}/{way}.wav" for case in ("text-voice", "voice-voice") for way in ("mqtt-5", "mqtt-3.1.1", "http")),
     }
-
-
-def word_errors(said, heard):
-    """Words to insert, drop or replace to make one of the other."""
-    one, other = (re.findall(r"[a-z']+", text.lower()) for text in (said, heard))
-    row = list(range(len(other) + 1))
-    for number, word in enumerate(one, 1):
-        previous, row[0] = row[0], number
-        for place, candidate in enumerate(other, 1):
-            previous, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, previous + (word != candidate))
-    return row[-1]

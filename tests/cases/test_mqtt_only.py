@@ -67,6 +67,12 @@ def test_a_property_that_cannot_be_meant(mqtt5):
     assert (reply["error"]["code"], reply["error"]["field"]) == ("bad_request", "reply_mode")
 
 
+def test_a_byte_order_mark_in_a_property_takes_nobody_off_the_network(mqtt5):
+    reply = mqtt5.ask_raw("Hi", UserProperty=[("x", "a\ufeffb")], ContentType="text/plain; x=\ufeff")
+    assert reply["status"] == "ok"
+    assert mqtt5.ask(text="Still there?")["status"] == "ok"
+
+
 def test_text_that_is_not_utf8(mqtt):
     assert mqtt.ask_raw(b"\xff\xfe\xfd")["error"]["code"] == "bad_request"
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from agent.engines.host import host_for
+from agent.engines.settings import EngineSettings
 from agent.settings import Settings
 
 
@@ -15,19 +16,12 @@ def models_dir():
 
 @pytest.fixture
 async def hosted(models_dir):
-    """Makes a host of an engine, started; its limits may be set by name."""
+    """Makes a host of an engine, started; its settings may be given, and its options by name."""
     async with AsyncExitStack() as hosts:
 
-        async def start(stage, name="scripted", /, *, limits=None, **options):
-            how = {
-                "models_dir": models_dir,
-                "load_timeout_s": 60.0,
-                "hang_timeout_s": 60.0,
-                "cancel_grace_s": 10.0,
-                "environment": {},
-                "on_change": lambda: None,
-            }
-            host = host_for(stage, name, options, **{**how, **(limits or {})})
+        async def start(stage, name="scripted", /, *, settings=None, on_change=lambda: None, **options):
+            engine = EngineSettings(name=name, options=options, **(settings or {}))
+            host = host_for(stage, engine, models_dir, on_change=on_change)
             hosts.push_async_callback(host.close)
             await host.start()
             return host

@@ -15,6 +15,7 @@ from agent.engines import registry
 from agent.engines.base import Delta
 from agent.engines.host import LanguageModelHost
 from agent.errors import EngineError
+from tests.words import word_errors
 
 pytestmark = pytest.mark.anyio
 
@@ -152,10 +153,9 @@ async def test_flite_is_understood_by_pocketsphinx(engine):
     stt = await engine(Stage.STT, "pocketsphinx")
     wrong = total = 0
     for sentence in SENTENCES:
-        said = sentence.lower().strip("?.").split()
         heard = await stt.transcribe(await tts.synthesize(sentence, voice=None, speed=1.0), language="en")
-        wrong += edits(said, heard.text.split())
-        total += len(said)
+        wrong += word_errors(sentence, heard.text)
+        total += len(sentence.split())
     assert wrong / total <= 0.25
 
 
@@ -165,13 +165,3 @@ async def test_pocketsphinx_says_which_language_it_hears(engine):
     with pytest.raises(EngineError, match="English") as caught:
         await stt.transcribe(Audio(np.zeros(1_600, np.float32), 16_000), language="de")
     assert caught.value.code is ErrorCode.BAD_REQUEST
-
-
-def edits(said: list[str], heard: list[str]) -> int:
-    """Words put in, left out or mistaken."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        before, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
-    return row[-1]

@@ -3,13 +3,11 @@
 import asyncio
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.audio import Audio
-from agent.engines.frames import Frame, Kind, audio_frame, audio_of, read_frame
+from agent.engines.frames import Frame, Kind, read_frame
 
 values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text()
 fields = st.dictionaries(st.text(), st.recursive(values, lambda inner: st.lists(inner, max_size=3), max_leaves=5))
@@ -45,10 +43,3 @@ def test_half_a_frame_is_the_end(frame, lost):
 def test_an_absurd_length_is_refused():
     with pytest.raises(ValueError, match="out of step"):
         asyncio.run(read_all(b"\xff" * 8, []))
-
-
-def test_audio_arrives_as_it_was():
-    audio = Audio(np.linspace(-1, 1, 777, dtype=np.float32), 22_050)
-    arrived = audio_of(audio_frame(Kind.CALL, 3, audio, language=None))
-    assert arrived.sample_rate == audio.sample_rate
-    assert np.array_equal(arrived.samples, audio.samples)

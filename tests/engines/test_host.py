@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
@@ -16,7 +17,8 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.terms import Role, Stage
 from agent.engines.base import Delta
-from agent.engines.host import LanguageModelHost, TextToSpeechHost
+from agent.engines.host import LanguageModelHost, SpeechToTextHost, TextToSpeechHost
+from agent.engines.settings import EngineSettings
 from agent.errors import EngineDied, EngineError
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +75,7 @@ async def test_a_call_that_waits_for_a_slot_can_be_cancelled(hosted):
 
 
 async def test_a_worker_that_ignores_a_cancel_is_replaced(hosted):
-    tts = await hosted(Stage.TTS, delay_s=FOR_EVER_S, limits={"cancel_grace_s": 0.2})
+    tts = await hosted(Stage.TTS, delay_s=FOR_EVER_S, settings={"cancel_grace_s": 0.2})
     call = await asked(tts.synthesize("hello", voice=None, speed=1.0))
     os.kill(tts.pid, signal.SIGSTOP)
     await cancel(call)
@@ -88,7 +90,7 @@ async def test_a_killed_worker_fails_its_calls_and_is_started_again(hosted):
         changes.append(None)
         raise RuntimeError("nobody's business")
 
-    stt = await hosted(Stage.STT, delay_s=FOR_EVER_S, limits={"on_change": on_change})
+    stt = await hosted(Stage.STT, delay_s=FOR_EVER_S, on_change=on_change)
     call = await asked(stt.transcribe(CLIP, language=None))
     killed = stt.pid
     os.kill(killed, signal.SIGKILL)
@@ -118,7 +120,7 @@ async def test_a_death_fails_every_conversation_in_flight(hosted):
 
 
 async def test_a_worker_silent_in_the_middle_of_a_call_is_replaced(hosted):
-    tts = await hosted(Stage.TTS, delay_s=FOR_EVER_S, limits={"hang_timeout_s": 1.0})
+    tts = await hosted(Stage.TTS, delay_s=FOR_EVER_S, settings={"hang_timeout_s": 1.0})
     call = await asked(tts.synthesize("hello", voice=None, speed=1.0))
     os.kill(tts.pid, signal.SIGSTOP)
     with pytest.raises(EngineDied, match="silent for 1 s"):
@@ -126,17 +128,25 @@ async def test_a_worker_silent_in_the_middle_of_a_call_is_replaced(hosted):
     await assert_answers(tts)
 
 
-async def test_calls_wait_no_longer_than_a_load_may_take(hosted):
-    environment: dict[str, str] = {}
-    stt = await hosted(Stage.STT, limits={"environment": environment})
-    environment["PYTHONHOME"] = "/nonexistent"
-    stt._load_timeout_s = 0.3
-    os.kill(stt.pid, signal.SIGKILL)
-    while stt.state.ready:
-        await asyncio.sleep(0.01)
+async def test_calls_wait_no_longer_than_a_load_may_take(tmp_path):
+    settings = EngineSettings(name="scripted", load_timeout_s=0.01)
+    stt = SpeechToTextHost(Stage.STT, settings, tmp_path, on_change=lambda: None)  # never started, so never ready
     with pytest.raises(EngineError, match="not ready") as caught:
         await stt.transcribe(CLIP, language=None)
     assert caught.value.code is ErrorCode.MODEL_NOT_READY
+    assert not stt.state.ready
+
+
+async def test_a_worker_that_dies_again_and_again_is_started_ever_later(hosted, caplog):
+    caplog.set_level(logging.INFO, "agent.engines.keeper")
+    stt = await hosted(Stage.STT)
+    for _ in range(3):
+        os.kill(stt.pid, signal.SIGKILL)
+        while stt.state.ready:
+            await asyncio.sleep(0.01)
+        assert await stt.transcribe(CLIP, language=None)
+    pauses = re.findall(r"starts again in ([\d.]+) s", caplog.text)
+    assert pauses == ["0.1", "0.2", "0.4"]
 
 
 async def test_a_closed_engine_refuses_calls(hosted):
@@ -158,12 +168,12 @@ async def test_why_it_cannot_load_is_said(hosted):
 
 async def test_the_last_words_of_a_worker_that_dies_loading_are_kept(hosted):
     with pytest.raises(EngineError, match=r"ended with status 1; its last words: .*encodings"):
-        await hosted(Stage.STT, limits={"environment": {"PYTHONHOME": "/nonexistent"}})
+        await hosted(Stage.STT, settings={"environment": {"PYTHONHOME": "/nonexistent"}})
 
 
 async def test_a_load_that_takes_too_long_is_ended(hosted):
     with pytest.raises(EngineError, match="did not load within"):
-        await hosted(Stage.STT, limits={"load_timeout_s": 0.001})
+        await hosted(Stage.STT, settings={"load_timeout_s": 0.001})
 
 
 async def test_conversations_at_once_do_not_mix(hosted):
@@ -190,7 +200,7 @@ async def test_calls_are_answered_in_the_order_they_came(hosted):
 
 async def test_what_the_worker_writes_is_logged_at_debug(hosted, caplog):
     caplog.set_level(logging.DEBUG, "agent.engines.process")
-    stt = await hosted(Stage.STT, limits={"environment": {"PYTHONVERBOSE": "1"}})
+    stt = await hosted(Stage.STT, settings={"environment": {"PYTHONVERBOSE": "1"}})
     await stt.close()
     assert any("stt: import" in record.getMessage() for record in caplog.records)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import EngineSettings
+from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import PATIENCE_S, mqtt_caller
 
@@ -18,20 +18,11 @@ pytestmark = pytest.mark.anyio
 STATE = "edgevoice/v1/orin/state"
 
 
-def scripted(**options):
-    return EngineSettings(name="scripted", options=options)
-
-
 @pytest.fixture
 async def stack():
     """A language model that takes two seconds for four words."""
-    settings = StackSettings(
-        stt=scripted(),
-        llm=scripted(answer="one two three four", piece_delay_s=0.5),
-        tts=scripted(),
-        parts=(Part.BROKER, Part.AGENT),
-    )
-    async with Stack(settings) as running:
+    slow = EngineSettings(name="scripted", options={"answer": "one two three four", "piece_delay_s": 0.5})
+    async with Stack(StackSettings.scripted(llm=slow, parts=(Part.BROKER, Part.AGENT))) as running:
         yield running
 
 
@@ -111,6 +102,23 @@ def _terminal(caller):
         message = caller.next()
         if message.topic != STATE:
             return message
+
+
+async def test_a_reply_that_the_broker_never_got_is_sent_after_a_restart(stack):
+    with watching(stack) as caller:
+        [request_id] = await begun(caller)
+        await stack.stop(Part.BROKER)
+        await _written_down(stack, "answered by")
+        await stack.kill(Part.AGENT)
+        await stack.start(Part.BROKER)
+        assert await asyncio.to_thread(caller.subscribed.wait, PATIENCE_S)
+        await stack.start(Part.AGENT)
+        assert (await asyncio.to_thread(caller.reply, request_id))["text"] == "one two three four"
+
+
+async def _written_down(stack, line):
+    while line not in stack.log(Part.AGENT).read_text():
+        await asyncio.sleep(0.05)
 
 
 async def test_an_agent_told_to_stop_finishes_what_it_began(stack):

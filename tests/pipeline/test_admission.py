@@ -9,7 +9,7 @@ from agent.contract.limits import Limits
 from agent.contract.messages import Request
 from agent.contract.terms import Operation, Stage
 from agent.errors import Busy, NotReady
-from agent.journal.requests import Admitted
+from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.pipeline.admission import Admission
 from agent.pipeline.run import Run
 
@@ -17,12 +17,13 @@ pytestmark = pytest.mark.anyio
 
 
 def run(request_id, client="demo"):
-    admitted = Admitted(client, request_id, Operation.CHAT, Request(text="Hi"), None, "reply", None, 0.0)
-    return Run(admitted, frozenset({Stage.LLM}), 1_000)
+    key = RunKey(client, request_id)
+    admitted = Admitted(key, Operation.CHAT, Request(text="Hi"), None, ReplyTo("reply"), 0.0)
+    return Run(admitted, frozenset({Stage.LLM}))
 
 
 def admission(**limits):
-    gate = Admission(Limits(**limits), max_running=1)
+    gate = Admission(Limits(**limits), max_concurrent=1)
     gate.open()
     return gate
 
@@ -37,7 +38,7 @@ async def test_over_the_bound_is_busy_with_a_time_to_come_back():
     assert caught.value.code is ErrorCode.BUSY
     assert caught.value.retry_after_ms
     assert caught.value.retry_after_ms >= 100
-    gate.release(gate.find("demo", "a"))
+    gate.release(gate.find(RunKey("demo", "a")))
     gate.admit(run("c"))
 
 
@@ -50,7 +51,7 @@ async def test_one_client_cannot_take_all_the_room():
 
 
 async def test_while_the_engines_load_the_queue_fills_and_then_says_why():
-    gate = Admission(Limits(max_queued=1), max_running=1)
+    gate = Admission(Limits(max_queued=1), max_concurrent=1)
     gate.admit(run("a"))
     with pytest.raises(NotReady):
         gate.admit(run("b"))
@@ -64,7 +65,7 @@ async def test_what_was_taken_on_before_is_exempt_from_the_bounds():
 
 
 async def test_turns_come_one_after_the_other_in_order():
-    gate = Admission(Limits(), max_running=1)
+    gate = Admission(Limits(), max_concurrent=1)
     order = []
 
     async def take(name):

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from agent.audio import Audio, encode_wav
-from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event, EventType
 from agent.contract.messages import Message, Request
 from agent.contract.terms import FinishReason, Operation, ReplyMode, Role, Stage, Status
 from agent.errors import Cancelled, EngineDied, EngineError, Expired
-from agent.journal.requests import Admitted
+from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.operations import PLANS
 from agent.pipeline.run import Run
 from agent.pipeline.stages import Stages
@@ -32,19 +31,20 @@ def engines():
     return FakeEngines(FakeSpeechToText(), FakeLanguageModel(), FakeTextToSpeech())
 
 
-def run_of(operation=Operation.CHAT, *, clip=None, deadline_ms=10_000, **fields):
-    request = Request(id="r1", **fields)
-    admitted = Admitted("demo", "r1", operation, request, clip, "reply/demo/r1", None, 0.0)
+def run_of(operation=Operation.CHAT, *, clip=None, deadline_ms=10_000, age_s=0.0, read=True, **fields):
+    request = Request(id="r1", deadline_ms=deadline_ms, **fields)
+    admitted = Admitted(RunKey("demo", "r1"), operation, request, clip, ReplyTo("reply/demo/r1"), 0.0)
     events: list[Event] = []
-    return Run(admitted, PLANS[operation](request, clip is not None), deadline_ms, events.append), events
+    return Run(admitted, PLANS[operation](request, clip), events.append if read else None, age_s=age_s), events
 
 
 async def perform(run, engines):
-    await run.perform(Stages(engines, max_audio_s=5), nullcontext(), system="Be kind.", max_tokens=64)
+    stages = Stages(engines, max_audio_s=5, system="Be kind.", max_tokens=64)
+    await run.perform(stages, nullcontext())
 
 
 async def test_a_spoken_question_is_heard_answered_and_spoken(engines):
-    run, events = run_of(audio=encode_base64(CLIP), reply_mode=ReplyMode.BOTH, metadata={"room": "kitchen"})
+    run, events = run_of(clip=CLIP, reply_mode=ReplyMode.BOTH, metadata={"room": "kitchen"})
     await perform(run, engines)
     reply = run.reply("orin")
     assert (reply.status, reply.text, reply.finish_reason) == (Status.OK, "It is.", FinishReason.STOP)
@@ -93,28 +93,26 @@ async def test_the_callers_instruction_takes_the_operators_place(engines):
 @pytest.mark.parametrize(
     ("operation", "fields", "stages", "mode"),
     [
-        (Operation.TRANSCRIBE, {"audio": "x", "reply_mode": ReplyMode.BOTH}, {Stage.STT}, ReplyMode.TEXT),
+        (Operation.TRANSCRIBE, {"clip": CLIP, "reply_mode": ReplyMode.BOTH}, {Stage.STT}, ReplyMode.TEXT),
         (Operation.SPEAK, {"text": "Hi"}, {Stage.TTS}, ReplyMode.AUDIO),
         (Operation.CHAT, {"text": "Hi", "reply_mode": ReplyMode.AUDIO}, {Stage.LLM, Stage.TTS}, ReplyMode.AUDIO),
     ],
 )
 async def test_an_operation_needs_just_its_stages(operation, fields, stages, mode):
     run, _ = run_of(operation, **fields)
-    assert run.stages == stages
-    assert run.reply_mode is mode
+    assert run.plan == stages
+    assert run.reply("orin").reply_mode is mode
 
 
 @pytest.mark.parametrize(
     ("operation", "fields", "clip"),
     [
         (Operation.CHAT, {}, None),
-        (Operation.CHAT, {"text": "a", "audio": "b"}, None),
         (Operation.CHAT, {"text": "a"}, b"RIFF"),
-        (Operation.CHAT, {"audio": "b"}, b"RIFF"),
         (Operation.TRANSCRIBE, {"text": "a"}, None),
         (Operation.TRANSCRIBE, {}, None),
-        (Operation.TRANSCRIBE, {"audio": "a"}, b"RIFF"),
-        (Operation.SPEAK, {"audio": "a"}, None),
+        (Operation.TRANSCRIBE, {"text": "a"}, b"RIFF"),
+        (Operation.SPEAK, {"text": "a"}, b"RIFF"),
         (Operation.SPEAK, {}, b"RIFF"),
     ],
 )
@@ -176,8 +174,7 @@ async def test_words_that_were_read_are_never_begun_again(engines):
 
 async def test_words_that_nobody_read_are_begun_again_and_not_doubled(engines):
     engines.llm.fails_after_first = EngineDied(Stage.LLM, "killed")
-    run, _ = run_of(text="Hi")
-    run.emit = None
+    run, _ = run_of(text="Hi", read=False)
     await perform(run, engines)
     assert run.reply("orin").text == "It is."
 
@@ -197,8 +194,7 @@ async def test_a_deadline_ends_the_engines_work(engines):
 
 
 async def test_what_is_past_its_deadline_is_not_begun(engines):
-    run, _ = run_of(text="Hi")
-    run.arrived -= 11
+    run, _ = run_of(text="Hi", age_s=11)
     with pytest.raises(Expired):
         await perform(run, engines)
     assert engines.llm.calls == 0

@@ -8,14 +8,18 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Awaitable, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+
+from agent.errors import UserError
+from agent.stack.ports import check_free
 
 _LAST_WORDS_LINES = 15
 _LAST_WORDS_BYTES = 8_192
 
 
-class ChildError(Exception):
+class ChildError(UserError):
     """A program we started ended, or did not become ready; the message holds its last words."""
 
 
@@ -30,16 +34,25 @@ class Child:
         log: Path | None,
         env: Mapping[str, str] | None = None,
         user: str | None = None,
+        port: int | None = None,
+        ready: Callable[[], Awaitable[object]] | None = None,
+        ready_timeout_s: float = 30.0,
         grace_s: float = 25.0,
     ) -> None:
-        """`log` None passes the output through; `user` needs root; `grace_s` is from SIGTERM to SIGKILL."""
+        """`log` None passes the output through; `user` needs root; `port` is the one it will listen on.
+
+        `ready` returns once the program does its work; `grace_s` is from SIGTERM to SIGKILL.
+        """
         self.name = name
         self._argv = [*_die_with_parent(), *argv]
         self._log = log
         self._env = env
         self._user = user
+        self._port = port
+        self._ready = ready
+        self._ready_timeout_s = ready_timeout_s
         self._grace_s = grace_s
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     @property
     def running(self) -> bool:
@@ -50,49 +63,27 @@ class Child:
     def pid(self) -> int:
         """Its process id; ChildError where it does not run."""
         if self._process is None or not self.running:
-            raise ChildError(f"{self.name} is not running")
+            raise self._not_running()
         return self._process.pid
 
     async def start(self) -> None:
-        """Starts it; ChildError where it still runs."""
+        """Returns once it is ready; UserError where it cannot start, ends, or takes too long: then it is gone."""
         if self.running:
             raise ChildError(f"{self.name} is already running")
-        with contextlib.ExitStack() as stack:
-            if self._log:
-                self._log.touch(mode=0o600)
-            output = stack.enter_context(self._log.open("ab")) if self._log else None
-            self._process = await asyncio.create_subprocess_exec(
-                *self._argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self._env,
-                user=self._user,
-                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
-                extra_groups=[] if self._user else None,
-                start_new_session=True,  # Ctrl-C in the terminal is for us; we stop our children in order
-            )
-
-    async def until(self, ready: Awaitable[object], *, timeout_s: float) -> None:
-        """Waits for `ready`; ChildError where the program ends first, or the time is up."""
-        assert self._process is not None, "start() comes first"  # noqa: S101 - narrows the type for mypy
-        waiting = asyncio.ensure_future(ready)
-        ended = asyncio.ensure_future(self._process.wait())
+        if self._port:
+            check_free(self._port)  # we would take whoever listens there for our child
+        self._process = await self._spawn()
         try:
-            await asyncio.wait({waiting, ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():
-                raise ChildError(f"{self.name} ended with {_how(ended.result())}{self._last_words()}")
-            if not waiting.done():
-                raise ChildError(f"{self.name} was not ready within {timeout_s:g} s{self._last_words()}")
-            waiting.result()
-        finally:
-            waiting.cancel()
-            ended.cancel()
-            await asyncio.wait({waiting, ended})
+            if self._ready:
+                await self._until(self._ready())
+        except BaseException:
+            await self.kill()
+            raise
 
     async def wait(self) -> None:
         """Returns only by ChildError, once the program has ended without being told to."""
-        assert self._process is not None, "start() comes first"  # noqa: S101 - narrows the type for mypy
+        if self._process is None:
+            raise self._not_running()
         raise ChildError(f"{self.name} ended with {_how(await self._process.wait())}{self._last_words()}")
 
     async def stop(self) -> None:
@@ -116,6 +107,41 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         self._process = None
+
+    async def _spawn(self) -> Process:
+        with contextlib.ExitStack() as files:
+            if self._log:
+                self._log.touch(mode=0o600)
+            output = files.enter_context(self._log.open("ab")) if self._log else None
+            return await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._env,
+                user=self._user,
+                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we stop our children in order
+            )
+
+    async def _until(self, ready: Awaitable[object]) -> None:
+        waiting = asyncio.ensure_future(ready)
+        ended = asyncio.ensure_future(self.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {waiting, ended}, timeout=self._ready_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                raise ChildError(f"{self.name} was not ready within {self._ready_timeout_s:g} s{self._last_words()}")
+            (ended if ended in done else waiting).result()
+        finally:
+            waiting.cancel()
+            ended.cancel()
+            await asyncio.gather(waiting, ended, return_exceptions=True)
+
+    def _not_running(self) -> ChildError:
+        return ChildError(f"{self.name} is not running")
 
     def _last_words(self) -> str:
         if self._log is None:

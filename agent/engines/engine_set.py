@@ -17,8 +17,9 @@ from agent.contract.terms import Role, Stage
 from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextToSpeech
 from agent.engines.host import EngineHost, host_for
 from agent.engines.registry import choose
+from agent.engines.settings import AUTO
 from agent.errors import EngineError
-from agent.settings import EngineSettings, Settings
+from agent.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ class EngineSet:
 
     def __init__(self, settings: Settings, *, on_change: Callable[[], None]) -> None:
         """`on_change` is called when an engine is lost or back."""
-        self._settings = settings
+        self._wanted = {Stage.STT: settings.stt, Stage.LLM: settings.llm, Stage.TTS: settings.tts}
+        self._models_dir = settings.models_dir
         self._on_change = on_change
         self._hosts: dict[Stage, EngineHost] = {}
 
@@ -42,9 +44,13 @@ class EngineSet:
 
     async def load(self) -> None:
         """Returns once every engine answers. EngineError where one that was asked for by name cannot be loaded."""
-        self._hosts = {stage: host for stage in Stage if (host := self._choose(stage))}
-        await asyncio.gather(*(self._start(stage, host) for stage, host in list(self._hosts.items())))
-        await self._warm_up()
+        opening = [asyncio.create_task(self._open(stage), name=f"open[{stage.value}]") for stage in Stage]
+        try:
+            await asyncio.gather(*opening)
+        finally:
+            for task in opening:
+                task.cancel()
+            await asyncio.wait(opening)
 
     @property
     def stt(self) -> AsyncSpeechToText | None:
@@ -71,47 +77,31 @@ class EngineSet:
         """How each engine's process fares."""
         return {stage: host.state for stage, host in self._hosts.items()}
 
-    def _choose(self, stage: Stage) -> EngineHost | None:
-        wanted = self._wanted(stage)
+    async def _open(self, stage: Stage) -> None:
+        """Chooses the engine of a stage and starts it; one that was not asked for by name may be missing."""
+        wanted = self._wanted[stage]
         try:
-            name, options = choose(stage, wanted.name, wanted.options, self._settings.models_dir)
-        except EngineError as exc:
-            if wanted.name != "auto":
-                raise
-            logger.warning("no engine for %s: %s", stage.value, exc.message)
-            return None
-        return host_for(
-            stage,
-            name,
-            options.model_dump(mode="json"),
-            models_dir=self._settings.models_dir,
-            load_timeout_s=wanted.load_timeout_s,
-            hang_timeout_s=wanted.hang_timeout_s,
-            cancel_grace_s=wanted.cancel_grace_s,
-            environment=wanted.environment,
-            on_change=self._on_change,
-        )
-
-    async def _start(self, stage: Stage, host: EngineHost) -> None:
-        try:
+            name, options = choose(stage, wanted.name, wanted.options, self._models_dir)
+            chosen = wanted.model_copy(update={"name": name, "options": options.model_dump(mode="json")})
+            self._hosts[stage] = host = host_for(stage, chosen, self._models_dir, on_change=self._on_change)
             await host.start()
-        except EngineError as exc:
-            if self._wanted(stage).name != "auto":
-                raise
-            logger.error("the engine for %s cannot be loaded: %s", stage.value, exc.message)  # noqa: TRY400 - one line
-            del self._hosts[stage]
+            # When 3.10 is not supported anymore, use `async with asyncio.timeout(...):`
+            await asyncio.wait_for(self._warm_up(stage), wanted.load_timeout_s)
+        except (EngineError, asyncio.TimeoutError) as exc:
+            if failed := self._hosts.pop(stage, None):
+                await failed.close()
+            if wanted.name != AUTO:
+                raise EngineError(stage, str(exc) or f"no answer within {wanted.load_timeout_s:g} s") from exc
+            logger.warning("no engine for %s: %s", stage.value, str(exc) or "no answer")
 
-    def _wanted(self, stage: Stage) -> EngineSettings:
-        return {Stage.STT: self._settings.stt, Stage.LLM: self._settings.llm, Stage.TTS: self._settings.tts}[stage]
-
-    async def _warm_up(self) -> None:
+    async def _warm_up(self, stage: Stage) -> None:
         """The first call pays for what libraries put off; let it not be a caller's."""
-        if self.stt:
+        if stage is Stage.STT and self.stt:
             hush = Audio(np.zeros(_WARM_UP_RATE_HZ // 2, dtype=np.float32), _WARM_UP_RATE_HZ)
             await self.stt.transcribe(hush, language=None)
-        if self.llm:
+        if stage is Stage.LLM and self.llm:
             question = [Message(role=Role.USER, content="Hello.")]
             async for _ in self.llm.chat(question, Sampling(max_tokens=1)):
                 pass
-        if self.tts:
+        if stage is Stage.TTS and self.tts:
             await self.tts.synthesize("Ready.", voice=None, speed=1.0)

@@ -3,21 +3,18 @@
 import asyncio
 import os
 import signal
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from agent.child import Child, ChildError
 from agent.client import AgentClient
 from agent.contract.messages import Request
 from agent.contract.terms import Presence, Status
-from agent.settings import EngineSettings
-from agent.stack import INTERRUPTED, Part, Stack, StackSettings, until_signalled
+from agent.engines.settings import EngineSettings
+from agent.stack import Part, Stack, StackSettings
+from agent.stack.child import ChildError
 
-SCRIPTED = EngineSettings(name="scripted")
-AGENT_ONLY = StackSettings(stt=SCRIPTED, llm=SCRIPTED, tts=SCRIPTED, parts=(Part.BROKER, Part.AGENT))
+AGENT_ONLY = StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))
 
 
 async def status_of(stack: Stack, text: str = "Hi") -> Status:
@@ -57,19 +54,21 @@ async def test_each_part_may_be_killed_and_started_again():
 
 
 @pytest.mark.anyio
-async def test_the_parts_stop_in_reverse_order(monkeypatch):
-    stopped = []
-    stop = Child.stop
+async def test_the_parts_stop_in_reverse_order():
+    ended = []
+    loop = asyncio.get_running_loop()
 
-    async def noted(self):
-        stopped.append(self.name)
-        await stop(self)
+    def note(part: Part, process: int) -> None:
+        ended.append(part)
+        loop.remove_reader(process)
+        os.close(process)
 
-    monkeypatch.setattr(Child, "stop", noted)
-    async with Stack(replace(AGENT_ONLY, parts=(Part.BROKER,))):
-        pass
+    async with Stack(StackSettings.scripted()) as stack:
+        for part in Part:
+            process = os.pidfd_open(stack.pid(part))  # readable once it has ended
+            loop.add_reader(process, note, part, process)
 
-    assert stopped == ["the bridge", "the agent", "mosquitto"]
+    assert ended == [Part.BRIDGE, Part.AGENT, Part.BROKER]
 
 
 @pytest.mark.anyio
@@ -99,53 +98,3 @@ async def test_it_tells_when_a_part_ends_by_itself():
 
         with pytest.raises(ChildError, match="SIGKILL"):
             await waiting
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_lets_the_work_clean_up(number):
-    cleaned = []
-
-    async def work() -> int:
-        try:
-            os.kill(os.getpid(), number)
-            await asyncio.Event().wait()
-            return 0
-        finally:
-            cleaned.append(True)
-
-    assert await until_signalled(work()) == INTERRUPTED
-    assert cleaned
-
-
-STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-)
-
-
-@pytest.mark.anyio
-async def test_who_does_not_hear_sigterm_is_killed(tmp_path):
-    log = tmp_path / "log"
-    child = Child("stubborn", [sys.executable, "-c", STUBBORN], log=log, grace_s=0.1)
-    await child.start()
-    await child.until(said(log, "deaf"), timeout_s=20)
-
-    await child.stop()
-
-    assert not child.running
-
-
-@pytest.mark.anyio
-async def test_who_is_never_ready_is_an_error(tmp_path):
-    child = Child("dreamer", [sys.executable, "-c", STUBBORN], log=tmp_path / "log")
-    await child.start()
-    try:
-        with pytest.raises(ChildError, match="dreamer was not ready"):
-            await child.until(asyncio.Event().wait(), timeout_s=0.05)
-    finally:
-        await child.kill()
-
-
-async def said(log: Path, word: str) -> None:
-    while word not in await asyncio.to_thread(log.read_text):
-        await asyncio.sleep(0.02)

@@ -1,0 +1,1 @@
+"""What `edgevoice demo` asks, over which ways, and how it shows the answers."""

@@ -1,0 +1,59 @@
+"""What the journal keeps of a request: which one it is, what it asks, where its reply goes, what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from agent.contract.messages import Request
+from agent.contract.terms import Operation
+
+
+class RunKey(NamedTuple):
+    """What makes it one request, however often it is sent."""
+
+    client: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.client}/{self.id}"
+
+
+class ReplyTo(NamedTuple):
+    """Where a terminal reply is wanted."""
+
+    topic: str
+    correlation_data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that was taken on: all that is needed to run it, again if need be."""
+
+    key: RunKey
+    operation: Operation
+    request: Request
+    """As asked; its audio is in `clip`, its deadline is the one that holds."""
+    clip: bytes | None
+    """The question, spoken: a WAV file."""
+    reply_to: ReplyTo
+    arrived_at: float
+    """Wall clock [s since 1970]; only compared across a restart."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Equal for two requests that ask the same, however they were sent and whenever they are wanted."""
+        aside = {"id": None, "reply_to": None, "deadline_ms": None}
+        digest = hashlib.blake2b(self.operation.value.encode(), digest_size=16)
+        digest.update(self.request.model_copy(update=aside).encode())
+        digest.update(self.clip or b"")
+        return digest.digest()
+
+
+class Answered(NamedTuple):
+    """What became of a request."""
+
+    digest: bytes
+    reply: bytes

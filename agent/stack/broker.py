@@ -1,0 +1,156 @@
+"""A Mosquitto of our own on the loopback: the shipped files with a free port, a run folder and fresh passwords."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from typing_extensions import Self
+
+from agent.errors import UserError
+from agent.mqtt.settings import MqttSettings
+from agent.stack.child import Child
+from agent.stack.conf import render, shipped
+from agent.stack.ports import HOST, free_port, until_listening
+
+USERS = ("agent", "bridge", "demo")
+_SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin"
+
+
+class Broker:
+    """Mosquitto as shipped, in a folder of its own; may be killed and started again with all it remembers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: Sequence[str] = USERS,
+        port: int | None = None,
+        directives: Mapping[str, str] | None = None,
+    ) -> None:
+        """`folder` is a `run_folder()`; `port` None takes a free one; `directives` replace those of the conf."""
+        self.port = port or free_port()
+        self._folder = folder / "broker"
+        self._secrets = folder / "secrets"
+        self._users = users
+        self._directives = directives or {}
+        self._child = Child(
+            "mosquitto",
+            [_program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")],
+            log=folder / "broker.log",
+            user=_broker_user(),
+            port=self.port,
+            ready=partial(until_listening, self.port),
+            ready_timeout_s=20.0,
+            grace_s=10.0,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The broker's process; ChildError where it does not run."""
+        return self._child.pid
+
+    def mqtt(self, user: str, *, protocol: Literal["5", "3.1.1"] = "5") -> MqttSettings:
+        """How to reach it as `user`."""
+        password_file = self.password_file(user)
+        return MqttSettings(host=HOST, port=self.port, username=user, password_file=password_file, protocol=protocol)
+
+    def password_file(self, user: str) -> Path:
+        """The file, readable by us alone, that holds the password of `user`."""
+        return self._secrets / user / "password"
+
+    def client_options(self, user: str) -> Path:
+        """As `XDG_CONFIG_HOME`, it makes mosquitto_pub, _sub and _rr find this broker and the password of `user`."""
+        return self._secrets / user
+
+    async def start(self) -> None:
+        """Returns once it accepts connections; UserError with its last words where it does not."""
+        if not self._folder.exists():
+            self._write_files()
+        await self._child.start()
+
+    async def stop(self) -> None:
+        """Ends it in order: what it holds is written to its folder."""
+        await self._child.stop()
+
+    async def kill(self) -> None:
+        """Ends it as a power cut would."""
+        await self._child.kill()
+
+    async def wait(self) -> None:
+        """Returns only by ChildError, once it has ended by itself."""
+        await self._child.wait()
+
+    def _write_files(self) -> None:
+        data = self._folder / "data"
+        data.mkdir(parents=True)
+        conf, acl, passwords = (self._folder / name for name in ("mosquitto.conf", "acl", "passwords"))
+        places = {
+            **self._directives,
+            "listener": f"{self.port} {HOST}",
+            "password_file": str(passwords),
+            "acl_file": str(acl),
+            "persistence_location": f"{data}/",
+        }
+        conf.write_text(render(shipped("mosquitto.conf"), places), encoding="utf-8")
+        acl.write_text(shipped("acl"), encoding="utf-8")
+        self._write_passwords(passwords)
+        _hand_over(self._folder)
+
+    def _write_passwords(self, hashed: Path) -> None:
+        self._secrets.mkdir(mode=0o700)
+        clear = {user: secrets.token_hex(16) for user in self._users}
+        for user, password in clear.items():
+            self.client_options(user).mkdir()
+            _write_secret(self.password_file(user), f"{password}\n")
+            for program in ("mosquitto_pub", "mosquitto_sub", "mosquitto_rr"):
+                options = f"-h {HOST}\n-p {self.port}\n-u {user}\n-P {password}\n"
+                _write_secret(self.client_options(user) / program, options)
+        _write_secret(hashed, "".join(f"{user}:{password}\n" for user, password in clear.items()))
+        # By file, never by argument: anyone on the machine may read a process's arguments.
+        subprocess.run([_program("mosquitto_passwd"), "-U", str(hashed)], check=True, capture_output=True)
+
+
+def _program(name: str) -> str:
+    # Debian keeps the broker in /usr/sbin, which is not on everybody's PATH.
+    path = shutil.which(name, path=_SBIN)
+    if path is None:
+        raise UserError(f"{name} is not installed: sudo apt-get install mosquitto")
+    return path
+
+
+def _broker_user() -> str | None:
+    """Whom the broker runs as: its own user where we are root, else ourselves."""
+    if os.geteuid() != 0:
+        return None
+    with suppress(KeyError):
+        return pwd.getpwnam("mosquitto").pw_name
+    return "nobody"
+
+
+def _hand_over(folder: Path) -> None:
+    user = _broker_user()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if user:
+            shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text, encoding="utf-8")
