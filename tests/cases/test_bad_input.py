@@ -1,6 +1,5 @@
 """Whatever is sent, the answer is a typed error and the next request is served as ever."""
 
-import json
 from typing import Any
 
 import pytest
