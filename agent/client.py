@@ -99,11 +99,12 @@ class AgentClient:
         request_id = request.id or uuid.uuid4().hex
         deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
         request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
-        await self._connected(min(deadline_ms / 1_000, _CONNECT_PATIENCE_S))
+        await self._connected(_CONNECT_PATIENCE_S)
         if self.presence is Presence.OFFLINE:
             raise self._offline()
         topic = self._topics.request(self._client, operation)
         publication = Publication(topic, request.encode(), content_type="application/json")
+        self._check_size(request, publication)
         wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
         pending = self._pending.get(request_id) or self._send(request_id, publication)
         if pending.publication.payload != publication.payload:
@@ -140,6 +141,18 @@ class AgentClient:
             await self._mqtt.wait_connected(timeout_s)
         except BrokerUnavailable as exc:
             raise ContractError(ErrorCode.BROKER_UNAVAILABLE, str(exc)) from exc
+
+    def _check_size(self, request: Request, publication: Publication) -> None:
+        """Says in the caller's own measure what the agent would say of the message."""
+        limit = self.info.limits.max_message_bytes if self.info else None
+        if limit is None or len(publication.payload) <= limit:
+            return
+        field, what, size = None, "request", len(publication.payload)
+        if request.audio:
+            rest = size - len(request.audio)
+            field, what, size, limit = "audio", "clip", len(request.audio) * 3 // 4, (limit - rest) * 3 // 4
+        message = f"the {what} has {size} bytes; {limit} are the most in one message"
+        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
 
     def _offline(self) -> ContractError:
         return ContractError(

@@ -79,8 +79,7 @@ class StorageError(AgentError):
     """The journal cannot be written, so nothing can be promised."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(ErrorCode.INTERNAL, message, reason="storage_unavailable")
-        self.retriable = True
+        super().__init__(ErrorCode.INTERNAL, message, reason="storage_unavailable", retriable=True)
 
 
 def internal() -> AgentError:
@@ -91,8 +90,17 @@ def internal() -> AgentError:
 class EngineError(AgentError):
     """An engine could not do its stage."""
 
-    def __init__(self, stage: Stage, message: str, *, code: ErrorCode | None = None, reason: str | None = None) -> None:
-        super().__init__(code or _FAILED[stage], message, stage=stage, reason=reason)
+    def __init__(
+        self,
+        stage: Stage,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        reason: str | None = None,
+        field: str | None = None,
+        retriable: bool | None = None,
+    ) -> None:
+        super().__init__(code or _FAILED[stage], message, stage=stage, reason=reason, field=field, retriable=retriable)
 
 
 class EngineDied(EngineError):

@@ -24,6 +24,7 @@ _PROPERTIES = {
 }
 """User property → field, for payloads that are not JSON."""
 
+_BOM = b"\xef\xbb\xbf"
 _ENDS_BYTES = 4_096
 _SALVAGE = re.compile(rb'"(id|reply_to)"\s*:\s*"([^"\\]{1,512})"')
 
@@ -113,8 +114,8 @@ def _decode(message: Message, address: Address) -> tuple[Request, bytes | None]:
     media = media_type(message.content_type)
     if media.startswith("audio/") or (not media and message.payload[:4] == b"RIFF"):
         return Request.from_strings(_properties(message)), message.payload
-    if media == "application/json" or (not media and message.payload.lstrip()[:1] == b"{"):
-        return Request.decode(message.payload), None
+    if media == "application/json" or (not media and message.payload.removeprefix(_BOM).lstrip()[:1] == b"{"):
+        return Request.decode(message.payload.removeprefix(_BOM)), None
     if media in {"", "text/plain"}:
         return Request.from_strings({**_properties(message), "text": read_text(message.payload)}), None
     raise ContractError(

@@ -62,8 +62,9 @@ class ContractError(Exception):
         retry_after_ms: int | None = None,
         limit: float | None = None,
         actual: float | None = None,
+        retriable: bool | None = None,
     ) -> None:
-        """`limit` and `actual` are in the unit that `message` names."""
+        """`limit` and `actual` are in the unit that `message` names; `retriable` None goes by the code."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -73,4 +74,4 @@ class ContractError(Exception):
         self.retry_after_ms = retry_after_ms
         self.limit = limit
         self.actual = actual
-        self.retriable = code in RETRIABLE
+        self.retriable = code in RETRIABLE if retriable is None else retriable

@@ -28,6 +28,7 @@ def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return metadata
 
 
+StopString = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, AfterValidator(_readable)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_and_finite)]
 
@@ -52,11 +53,11 @@ class Sampling(_Asked):
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     """0 always takes the likeliest word; higher is more varied."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_p: float | None = Field(default=None, ge=0.001, le=1)
     """Only the likeliest words that add up to this probability are considered."""
     max_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
     """Longest answer [tokens]."""
-    stop: tuple[str, ...] = Field(default=(), max_length=MAX_STOP_STRINGS)
+    stop: tuple[StopString, ...] = Field(default=(), max_length=MAX_STOP_STRINGS)
     """The answer ends before any of these."""
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Makes a varied answer repeatable on one engine."""
@@ -64,7 +65,7 @@ class Sampling(_Asked):
     """Above 0: the more often a word was said, the less likely it is."""
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     """Above 0: a word that was said is less likely."""
-    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=2)
     """Above 1: repetition is less likely."""
 
 
@@ -145,9 +146,9 @@ class ErrorBody(WireModel):
     """Whether the same request may succeed later."""
     retry_after_ms: int | None = None
     """When to try again [ms]."""
-    limit: float | None = None
+    limit: int | float | None = None
     """The limit that was passed, in the unit `message` names."""
-    actual: float | None = None
+    actual: int | float | None = None
     """What was asked for, in the same unit."""
 
     @classmethod

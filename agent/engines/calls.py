@@ -131,12 +131,16 @@ class Failure(_Said):
     code: ErrorCode
     message: str
     reason: str | None = None
+    field: str | None = None
+    retriable: bool | None = None
 
     @classmethod
     def told(cls, exc: ContractError) -> Self:
         """The failure that `exc` is."""
-        return cls(code=exc.code, message=exc.message, reason=exc.reason)
+        return cls(code=exc.code, message=exc.message, reason=exc.reason, field=exc.field, retriable=exc.retriable)
 
     def error(self, stage: Stage) -> EngineError:
         """The failure as an error of the engine of `stage`."""
-        return EngineError(stage, self.message, code=self.code, reason=self.reason)
+        return EngineError(
+            stage, self.message, code=self.code, reason=self.reason, field=self.field, retriable=self.retriable
+        )

@@ -134,11 +134,16 @@ class LlamaCpp:
         return {
             **asked,
             "repeat_penalty": asked.pop("repetition_penalty"),
-            "messages": [{"role": message.role.value, "content": message.content} for message in messages],
+            "messages": [{"role": message.role.value, "content": _plain(message.content)} for message in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,  # so that a cancel is noticed while the prompt is still being read
         }
+
+
+def _plain(text: str) -> str:
+    """`text` without marks of the model's own: a caller's `<|im_end|>` would be taken for the end of his turn."""
+    return text.replace("<|", "< |")
 
 
 def _path(options: LlamaCppOptions, models_dir: Path) -> Path:

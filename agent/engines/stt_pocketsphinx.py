@@ -67,7 +67,12 @@ class PocketSphinx:
     def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
         """The words in `audio`, in small letters. One native call: `cancelled` is looked at only before it."""
         if language not in (None, "auto") and language.partition("-")[0] != "en":
-            raise EngineError(Stage.STT, f"pocketsphinx hears English (en), not {language}", code=ErrorCode.BAD_REQUEST)
+            raise EngineError(
+                Stage.STT,
+                f"pocketsphinx hears English (en), not {language}",
+                code=ErrorCode.BAD_REQUEST,
+                field="language",
+            )
         pcm = audio.resampled(_RATE_HZ).pcm16()
         if not pcm or cancelled():
             return Transcript("")

@@ -87,7 +87,7 @@ class Espeak:
     def synthesize(self, text: str, *, voice: str | None, speed: float, cancelled: CancelFlag) -> Audio:
         """`text` as it sounds; `cancelled` is looked at a few times a second of speech."""
         if not any(unicodedata.category(character)[0] in "LNS" for character in text):
-            raise EngineError(Stage.TTS, "nothing in the text that could be said")
+            raise EngineError(Stage.TTS, "nothing in the text that could be said", reason="unsayable", retriable=False)
         self._set_voice(voice or self._options.voice)
         pace = round(self._options.words_per_minute * speed)
         self._espeak.espeak_SetParameter(_PARAMETER_RATE, min(max(pace, _WPM[0]), _WPM[1]), 0)

@@ -104,7 +104,12 @@ class Flite:
             )
         pieces = _pieces(text)
         if not pieces:
-            raise EngineError(Stage.TTS, "nothing in the text that flite can say: it speaks Latin letters and digits")
+            raise EngineError(
+                Stage.TTS,
+                "nothing in the text that flite can say: it speaks Latin letters and digits",
+                reason="unsayable",
+                retriable=False,
+            )
         spoken: list[Audio] = []
         for piece in pieces:
             if spoken and cancelled():

@@ -8,11 +8,20 @@ from agent.contract.terms import is_id
 from agent.journal.entries import RunKey
 from agent.pipeline.admission import Admission
 
+_MAX_BYTES = 1_024
+
 
 def target(payload: bytes) -> str:
-    """The id in `payload`: `{"id": …}`, or the bare id. Raises ContractError(bad_request)."""
-    bare = payload[:256].decode("utf-8", "replace").strip()
-    return bare if is_id(bare) else Cancel.decode(payload).id
+    """The id in `payload`: `{"id": …}`, or the bare id. Raises ContractError."""
+    if len(payload) > _MAX_BYTES:
+        message = f"a cancel has {len(payload)} bytes; {_MAX_BYTES} are the most"
+        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, limit=_MAX_BYTES, actual=len(payload))
+    bare = payload.decode("utf-8", "replace").strip()
+    if is_id(bare):
+        return bare
+    if not bare.startswith("{"):
+        raise ContractError(ErrorCode.BAD_REQUEST, "neither an id nor JSON with one", field="id", reason="bad_id")
+    return Cancel.decode(payload).id
 
 
 def cancel(key: RunKey, admission: Admission) -> None:

@@ -73,6 +73,18 @@ def test_a_byte_order_mark_in_a_property_takes_nobody_off_the_network(mqtt5):
     assert mqtt5.ask(text="Still there?")["status"] == "ok"
 
 
+def test_json_with_a_byte_order_mark_is_json(mqtt):
+    assert mqtt.ask_raw(b"\xef\xbb\xbf" + b'{"text": "Hi"}')["text"] == "You said: Hi"
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"), [(b"#", "bad_request"), (b"x" * 70, "bad_request"), (b"x" * 5_000, "payload_too_large")]
+)
+def test_a_cancel_that_names_nothing(mqtt, payload, code):
+    mqtt.publish(mqtt.request("cancel"), payload)
+    assert json.loads(mqtt.next().payload)["error"]["code"] == code
+
+
 def test_text_that_is_not_utf8(mqtt):
     assert mqtt.ask_raw(b"\xff\xfe\xfd")["error"]["code"] == "bad_request"
 
