@@ -26,7 +26,7 @@ test: setup lint ## Everything that is checked, here and in CI, on every Python 
 	$(BIN)/pytest
 	@$(MAKE) --no-print-directory $(addprefix test-,$(VERSIONS))
 
-# The others test all but the engines, which are processes of their own: they need no more than the package itself.
+# The others run what depends on the interpreter; they need no more than the package itself.
 test-3.%: $(VENV)/installed
 	@python=; for candidate in python3.$* $(HOME)/.pyenv/versions/3.$*.*/bin/python; do \
 	    "$$candidate" -c '' 2>/dev/null && python=$$candidate && break; done; \
@@ -38,7 +38,7 @@ test-3.%: $(VENV)/installed
 	    $(VENV)-3.$*/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
 	    $(VENV)-3.$*/bin/pip install --quiet --disable-pip-version-check --editable . --group dev && \
 	    touch $(VENV)-3.$*/installed; } && \
-	$(VENV)-3.$*/bin/pytest -q -m 'not embedded'
+	$(VENV)-3.$*/bin/pytest -q -m 'not embedded and not once'
 
 lint: $(VENV)/installed ## Style and types
 	$(BIN)/ruff check

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.peers import Peer
 from benchmarks.round_trip import BROKERS
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 
 

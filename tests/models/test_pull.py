@@ -11,6 +11,8 @@ from agent.models import pull as pulling
 from agent.models.catalogue import DEFAULT_MODEL, CataloguedModel, catalogue
 from agent.models.pull import PullError, pull
 
+pytestmark = pytest.mark.once
+
 WEIGHTS = b"GGUF" + bytes(range(256)) * 64
 
 

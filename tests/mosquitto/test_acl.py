@@ -12,7 +12,7 @@ from agent.mqtt.message import Delivery, Message, Publication, Subscription
 from agent.stack.broker import Broker
 from agent.stack.ports import HOST
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 TOPICS = Topics()
 
