@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, for programs that must clean up first."""
+"""Ctrl-C, SIGTERM and a terminal that is closed, for programs that must clean up first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ INTERRUPTED = 130
 
 
 async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
-    """The exit status of `work`; SIGINT or SIGTERM cancel it, so that it cleans up, and give INTERRUPTED."""
+    """The exit status of `work`; SIGINT, SIGTERM or SIGHUP cancel it, so that it cleans up, and give INTERRUPTED."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` means it to live on
+        signals.append(signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, task.cancel)
     try:

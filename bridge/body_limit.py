@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import ErrorBody
-from bridge.errors import problem
+from bridge.errors import problem, stopping
 
 _LINGER_S = 2.0
 
@@ -35,6 +35,8 @@ class BodyLimit:
             body = await asyncio.wait_for(upload.read(self._max_bytes), self._timeout_s)
         except _HungUp:
             return
+        except asyncio.CancelledError:
+            await problem(ErrorBody.of(stopping()), headers={"Connection": "close"})(scope, receive, send)
         except ContractError as exc:
             await _refuse(exc, upload, scope, send)
         except asyncio.TimeoutError:

@@ -91,6 +91,12 @@ def problem(
     return Response(told.model_dump_json(by_alias=True, exclude_none=True), status, headers, PROBLEM_JSON)
 
 
+def stopping() -> ContractError:
+    """What a caller is told whom the server cancels, at the end of its grace time."""
+    message = "the bridge is stopping; ask again with the same Idempotency-Key"
+    return ContractError(ErrorCode.BUSY, message, reason="stopping", retry_after_ms=_DEFAULT_RETRY_AFTER_MS)
+
+
 def failed(reply: Reply) -> Response:
     """A reply that is not `ok`, with what the agent had produced before it failed."""
     error = reply.error or ErrorBody(code=ErrorCode.INTERNAL, message="the agent failed and did not say why")

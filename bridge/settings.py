@@ -35,6 +35,8 @@ class BridgeSettings(BaseSettings):
     """TCP port to listen on; 0 takes a free one."""
     allow_unauthenticated: bool = False
     """Answer whoever reaches the bridge, also from other machines. There are no API keys yet."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names to answer for beside this machine's own: a proxy's that it passes on, a web page's that may ask."""
     base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""
     agent: Id = DEFAULT_AGENT

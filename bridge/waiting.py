@@ -12,6 +12,7 @@ from starlette.types import Receive
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Reply, Request
 from bridge.agent import Agent
+from bridge.errors import stopping
 
 
 class Waiting:
@@ -25,7 +26,8 @@ class Waiting:
     async def ask(self, request: Request, request_id: str, receive: Receive) -> Reply:
         """The agent's reply; a caller that hangs up stops its run, unless another one waits for the same.
 
-        Raises ContractError: busy where too many wait already, cancelled for who is not there any more.
+        Raises ContractError: busy where too many wait already or the bridge stops, cancelled for who is not there any
+        more.
         """
         with self._place(request_id):
             asking = asyncio.create_task(self._agent.ask(request), name=f"ask[{request_id}]")
@@ -34,6 +36,8 @@ class Waiting:
                 await asyncio.wait({asking, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
                 if asking.done():
                     return asking.result()
+            except asyncio.CancelledError as exc:
+                raise stopping() from exc  # its run goes on: the same id asked again has its answer
             finally:
                 asking.cancel()
                 hanging_up.cancel()

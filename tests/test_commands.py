@@ -1,6 +1,9 @@
 """The `edgevoice` command: its table, its errors, its settings, and a question asked with it."""
 
 import asyncio
+import os
+import re
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -70,6 +73,44 @@ def test_a_wrong_setting_is_one_line_with_its_name(name, monkeypatch, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["EDGEVOICE_STT", "EDGEVOICE_STT__OPTIONS", "EDGEVOICE_BRIDGE_MQTT"])
+def test_a_setting_that_is_no_json_is_one_line_with_its_name(name, monkeypatch, capsys):
+    monkeypatch.setenv(name, "nonsense")
+
+    assert main(["settings"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"edgevoice: setting {name}: JSON is expected")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        (".env", b"EDGEVOICE_NONSENSE=1", "setting EDGEVOICE_NONSENSE: unknown field"),
+        (".env", b"\xff\xfe", ".env cannot be read"),
+        ("edgevoice.toml", b"nonsense = 1", "setting EDGEVOICE_NONSENSE: unknown field"),
+        ("edgevoice.toml", b"a = [", "edgevoice.toml cannot be read"),
+        ("edgevoice.toml", b"\xff\xfe", "edgevoice.toml cannot be read"),
+    ],
+)
+def test_a_wrong_file_of_settings_is_one_line_with_its_name(file, content, told, tmp_path, capsys):
+    (tmp_path / file).write_bytes(content)
+
+    assert main(["settings"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"edgevoice: {told}")
+    assert said.count("\n") == 1
+
+
+def test_an_agent_whose_certificates_are_not_there_names_the_file(monkeypatch, capsys):
+    monkeypatch.setenv("EDGEVOICE_MQTT__CA_FILE", "/nowhere/ca.pem")
+
+    assert main(["agent"]) == 1
+    assert "/nowhere/ca.pem" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -77,7 +118,9 @@ def test_a_wrong_setting_is_one_line_with_its_name(name, monkeypatch, capsys):
         (["hi", "--wav", "x.wav"], "words or with --wav"),
         (["--wav", "none.wav"], "none.wav"),
         (["  "], "text"),
-        (["hi", "--port", "99999"], "port"),
+        (["\udcff\udcfe"], "not UTF-8"),
+        (["hi", "--reply", "audio", "--out", "/nowhere/a.wav"], "/nowhere/a.wav cannot be written"),
+        (["hi", "--out", "/"], "/ cannot be written"),
         (["hi", "--port", "1", "--deadline-ms", "100"], "broker_unavailable"),
         (["hi", "--password-file", "none"], "none"),
     ],
@@ -89,6 +132,29 @@ def test_what_cannot_be_asked_is_one_line(arguments, reason, capsys):
     assert reason in said
     assert said.startswith("edgevoice: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ask", "hi", "--agent", "#"],
+        ["ask", "hi", "--agent", "a b"],
+        ["ask", "hi", "--base", "a/#"],
+        ["ask", "hi", "--user", "a/b"],
+        ["ask", "hi", "--port", "99999"],
+        ["ask", "hi", "--deadline-ms", "0"],
+        ["ask", "hi", "--deadline-ms", "soon"],
+        ["up", "--mqtt-port", "0"],
+        ["up", "--http-port", "99999"],
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_refused_by_name(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+
+    assert exit_.value.code == 2
+    *_, option, word = arguments
+    assert f"error: argument {option}: '{word}': " in capsys.readouterr().err
 
 
 def test_settings_are_all_shown_and_secrets_are_not(monkeypatch, capsys):
@@ -147,6 +213,43 @@ async def test_a_question_and_its_spoken_answer(tmp_path):
     speech = decode_wav((tmp_path / "heard.wav").read_bytes(), max_s=60)
     assert speech.duration_s > 0
     assert not speech.is_silent
+
+
+@pytest.fixture
+def up():
+    """`edgevoice up` with scripted engines, once it is ready, and the `edgevoice ask` it printed."""
+    scripted = {f"EDGEVOICE_{stage}": '{"name": "scripted"}' for stage in ("STT", "LLM", "TTS")}
+    argv = [sys.executable, "-m", "agent", "up"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, **scripted}) as process:
+        assert process.stdout
+        shown = "".join(iter(process.stdout.readline, "Ctrl-C stops all of it.\n"))
+        ask = re.search(r"^ +(EDGEVOICE_MQTT.* ask '.*')$", shown, re.MULTILINE)
+        assert ask
+        yield process, ask[1]
+        process.terminate()
+
+
+def test_a_killed_agent_is_started_again_and_answers(up):
+    process, ask = up
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    agent = next(pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith("-m\0agent\0"))
+    os.kill(int(agent), signal.SIGKILL)
+
+    assert process.stdout.readline() == "the agent ended with signal SIGKILL; it is started again\n"
+    asked = subprocess.run(
+        ["bash", "-c", f"until {ask}; do sleep 0.1; done"], capture_output=True, text=True, check=True
+    )
+    assert "You said: What is the capital of France?" in asked.stdout
+
+
+def test_a_closed_terminal_ends_all_of_it_in_order(up):
+    process, ask = up
+    process.send_signal(signal.SIGHUP)
+
+    assert process.wait(30) == 0
+    password_file = re.search("PASSWORD_FILE=(.*?)/secrets", ask)
+    assert password_file
+    assert not Path(password_file[1]).exists()
 
 
 def test_models_are_listed_and_one_that_is_not_there_cannot_be_had(tmp_path, monkeypatch, capsys):

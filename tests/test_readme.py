@@ -15,7 +15,6 @@ from agent.commands import COMMANDS
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.engines.registry import ENGINES
-from tests.wav_files import sine, wav
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -97,14 +96,16 @@ def shell(script, folder, **environment):
 
 def test_what_up_prints_works_as_printed(up, tmp_path):
     assert shutil.which("mosquitto_rr"), "apt-get install mosquitto-clients"
-    commands = [line.strip() for line in up.splitlines() if line.startswith(("  XDG_CONFIG_HOME", "  curl"))]
-    listen, publish, respond, curl = commands
+    commands = [
+        line.strip() for line in up.splitlines() if line.startswith(("  XDG_CONFIG_HOME", "  EDGEVOICE", "  curl"))
+    ]
+    listen, publish, respond, ask, curl = commands
     for script in (f"{listen}\nsleep 0.5\n{publish}\nwait", respond, curl):
         assert json.loads(shell(script, tmp_path))["text"] == "You said: What is the capital of France?"
+    assert "answer   You said: What is the capital of France?" in shell(ask, tmp_path)
 
 
 def test_the_ways_to_ask_work_as_printed(up, tmp_path):
-    (tmp_path / "question.wav").write_bytes(wav(sine(seconds=0.5)))
     home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
     url = re.search(r"HTTP (http://\S+)", up)
     assert home
@@ -112,8 +113,10 @@ def test_the_ways_to_ask_work_as_printed(up, tmp_path):
     mqtt_block = next(block for block in BLOCKS if "mosquitto_rr" in block)
     mqtt_block = mqtt_block.replace("&\n", "&\nsleep 0.5\n").replace("mosquitto_rr", "wait\nmosquitto_rr")
     mqtt_block = re.sub(r"^export .*$", "", mqtt_block, flags=re.MULTILINE)
-    printed = shell(mqtt_block, tmp_path, XDG_CONFIG_HOME=home[1])
-    asked, responded = (json.loads(line) for line in printed.strip().splitlines())
+    broker = dict(re.findall(r"(EDGEVOICE_MQTT__\w+)=(\S+)", up))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    printed = shell(mqtt_block, tmp_path, XDG_CONFIG_HOME=home[1], PATH=path, **broker)
+    asked, responded = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
     assert asked["text"] == "You said: What is the capital of France?"
     assert (responded["text"], "audio" in responded) == ("You said: Hi", True)
     curl_block = next(block for block in BLOCKS if "curl" in block)
@@ -131,10 +134,7 @@ def test_the_python_shown_works(up):
     assert home
     shown = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert shown
-    where = f'username="demo", port={port[1]}, password_file="{home[1]}/password"'
-    imports, body = shown[1].replace('username="demo"', where, 1).split("\n\n", 1)
-    indented = "\n".join(f"    {line}" for line in body.splitlines())
-    program = f"{imports}\nimport asyncio\n\nasync def main():\n{indented}\n\nasyncio.run(main())\n"
+    program = shown[1].replace("port=1883", f"port={port[1]}").replace("demo.password", f"{home[1]}/password")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )

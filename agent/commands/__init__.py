@@ -5,6 +5,13 @@ Each has `add_arguments(parser)` and `run(args) -> int`, the exit status.
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from agent.contract.wire import first_fault
 from agent.errors import UserError
 
 COMMANDS = {
@@ -21,3 +28,19 @@ COMMANDS = {
 
 class CommandError(UserError):
     """A command that was asked for what it cannot do."""
+
+
+PORT = Annotated[int, Field(ge=1, le=65_535)]
+
+
+def checked(kind: Any) -> Callable[[str], Any]:
+    """A type for argparse, of a type as pydantic has it: what breaks its rules is refused at once."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def parse(word: str) -> Any:
+        try:
+            return adapter.validate_python(word)
+        except ValidationError as exc:
+            raise argparse.ArgumentTypeError(f"{word!r}: {first_fault(exc)[1]}") from exc
+
+    return parse

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from agent.client import AgentClient, NoReply
-from agent.commands import CommandError
-from agent.commands.settings import load
+from agent.commands import PORT, CommandError, checked
+from agent.commands.settings import check_files, load
 from agent.contract.base64 import decode_base64, encode_base64
 from agent.contract.messages import EngineNames, Reply, Request, Timings
-from agent.contract.terms import Operation, ReplyMode, Status
+from agent.contract.terms import Id, Operation, ReplyMode, Status, TopicBase
 from agent.contract.topics import Topics
 from agent.contract.wire import bad_request
 from agent.mqtt.settings import MqttSettings
 
+_DEADLINE_MS = Annotated[int, Field(ge=1, le=86_400_000)]
 _OPERATIONS = (Operation.CHAT.value, Operation.TRANSCRIBE.value, Operation.SPEAK.value)
 
 
@@ -29,42 +32,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reply", choices=[mode.value for mode in ReplyMode], help="how to answer (default: text)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the speech goes (default: answer.wav)")
     parser.add_argument("--operation", choices=_OPERATIONS, default=Operation.CHAT.value, help="what to ask for")
-    parser.add_argument("--deadline-ms", type=int, metavar="MS", help="when the answer is of no more use")
+    parser.add_argument(
+        "--deadline-ms", type=checked(_DEADLINE_MS), metavar="MS", help="when the answer is of no more use"
+    )
     broker = parser.add_argument_group(
         "broker",
         "What is left out is read like the agent's own settings, from EDGEVOICE_MQTT__HOST and so on. A password is "
         "given in EDGEVOICE_MQTT__PASSWORD or in a file, because anyone may read a program's arguments.",
     )
     broker.add_argument("--host")
-    broker.add_argument("--port", type=int)
-    broker.add_argument("--user", dest="username", help="broker user; it is a level of the request's topic")
+    broker.add_argument("--port", type=checked(PORT))
+    broker.add_argument(
+        "--user", type=checked(Id), dest="username", help="broker user; it is a level of the request's topic"
+    )
     broker.add_argument("--password-file", type=Path, metavar="FILE")
     broker.add_argument("--protocol", choices=["5", "3.1.1"], help="MQTT version")
-    broker.add_argument("--agent", metavar="NAME", help="which agent to ask")
-    broker.add_argument("--base", metavar="TOPIC", help="first levels of every topic")
+    broker.add_argument("--agent", type=checked(Id), metavar="NAME", help="which agent to ask")
+    broker.add_argument("--base", type=checked(TopicBase), metavar="TOPIC", help="first levels of every topic")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 where the answer came, 1 where it did not."""
     settings = load()
     topics = Topics(base=args.base or settings.base, agent=args.agent or settings.agent)
-    reply = asyncio.run(_ask(_broker(args, settings.mqtt), topics, _request(args), Operation(args.operation)))
-    _show(reply, args.out or Path("answer.wav"))
+    mqtt, request, out = _broker(args, settings.mqtt), _request(args), args.out or Path("answer.wav")
+    check_files(mqtt)
+    if request.reply_mode.heard:
+        _check_writable(out)
+    reply = asyncio.run(_ask(mqtt, topics, request, Operation(args.operation)))
+    _show(reply, out)
     return 0 if reply.status is Status.OK else 1
 
 
 def _broker(args: argparse.Namespace, settings: MqttSettings) -> MqttSettings:
     names = ("host", "port", "username", "password_file", "protocol")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    try:
-        return MqttSettings.model_validate({**settings.model_dump(), **given})
-    except ValidationError as exc:
-        raise CommandError(f"--{bad_request(exc).message}") from exc
+    return settings.model_copy(update={name: getattr(args, name) for name in names if getattr(args, name) is not None})
 
 
 def _request(args: argparse.Namespace) -> Request:
     if (args.text is None) == (args.wav is None):
         raise CommandError("ask either with words or with --wav FILE")
+    if not _is_utf8(args.text or ""):
+        raise CommandError("the question is not UTF-8; type it in a terminal that is set to UTF-8")
     heard = args.out or args.operation == Operation.SPEAK.value
     mode = ReplyMode(args.reply) if args.reply else ReplyMode.BOTH if heard else ReplyMode.TEXT
     try:
@@ -76,6 +85,18 @@ def _request(args: argparse.Namespace) -> Request:
         )
     except ValidationError as exc:
         raise bad_request(exc) from exc
+
+
+def _is_utf8(text: str) -> bool:
+    """Bytes of an argument that could not be decoded are in its text as lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _check_writable(out: Path) -> None:
+    """CommandError where the speech could not be kept, before it is asked for."""
+    place = out if out.exists() else out.parent
+    if out.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise CommandError(f"{out} cannot be written; name another file with --out")
 
 
 async def _ask(mqtt: MqttSettings, topics: Topics, request: Request, operation: Operation) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsError
 
 from agent.commands import CommandError
 from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
+from agent.mqtt.settings import MqttSettings
 from agent.settings import Settings
 
 _BRIDGE = "bridge.settings:BridgeSettings"
@@ -59,6 +61,13 @@ def load() -> Settings:
     return _read(Settings)
 
 
+def check_files(mqtt: MqttSettings) -> None:
+    """OSError that names the first of the broker's files that cannot be read; the libraries' own may name none."""
+    for file in (mqtt.password_file, mqtt.ca_file, mqtt.cert_file, mqtt.key_file):
+        if file:
+            file.open("rb").close()
+
+
 def template() -> str:
     """The text of `.env.template`."""
     agent = Settings.model_construct(home=Path("~/.local/share/edgevoice"))
@@ -96,8 +105,32 @@ def _read(settings: type[_Settings]) -> _Settings:
         field, message = first_fault(exc)
         name = f"setting {_variable(settings, *field.split('.'))}" if field else "settings"
         raise CommandError(f"{name}: {message}; `edgevoice settings --template` lists them all") from exc
-    except ValueError as exc:  # JSON in a variable, or TOML, that cannot be read
-        raise CommandError(f"settings: {exc}") from exc
+    except SettingsError as exc:
+        raise CommandError(_not_json(settings, exc)) from exc
+    except ValueError as exc:
+        raise CommandError(f"{_file_at_fault()} cannot be read: {exc}") from exc
+
+
+def _not_json(settings: type[BaseSettings], exc: SettingsError) -> str:
+    # The error names only the outermost field, as in: error parsing value for field "stt" from source "…"
+    field, fault = str(exc).split('"')[1], exc.__cause__
+    variable = _variable(settings, field)
+    if not isinstance(fault, json.JSONDecodeError):
+        return f"setting {variable}: {exc}"
+    inner = (name for name, value in os.environ.items() if value == fault.doc and name.startswith(f"{variable}__"))
+    return f"setting {next(inner, variable)}: JSON is expected there ({fault})"
+
+
+def _file_at_fault() -> Path:
+    """`.env` has no grammar to break, so it is the one only where it is no text."""
+    env = Path(".env")
+    try:
+        env.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return env
+    except OSError:
+        pass
+    return Path(os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml"))
 
 
 def _engines(stage: Stage) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -137,7 +170,9 @@ def _text(value: Any) -> str:
 
 
 def _variable(settings: type[BaseSettings], *path: str) -> str:
-    return settings.model_config["env_prefix"] + "__".join(path).upper()
+    # What `.env` has beside the settings stands there under its own name.
+    prefix, name = settings.model_config["env_prefix"], "__".join(path).upper()
+    return name if name.startswith(prefix) else prefix + name
 
 
 def _one_line(text: str | None) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
 
+from agent.commands import PORT, checked
 from agent.commands.settings import load
-from agent.contract.terms import Operation
+from agent.contract.terms import DEFAULT_AGENT, Operation
 from agent.models.missing import fetch_missing
 from agent.settings import Settings
 from agent.signals import INTERRUPTED, until_signalled
@@ -16,13 +21,17 @@ from agent.stack.ports import HOST
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fixed ports, for who wants them."""
-    parser.add_argument("--mqtt-port", type=int, metavar="PORT", help="the broker's port (default: a free one)")
-    parser.add_argument("--http-port", type=int, metavar="PORT", help="the bridge's port (default: a free one)")
+    parser.add_argument(
+        "--mqtt-port", type=checked(PORT), metavar="PORT", help="the broker's port (default: a free one)"
+    )
+    parser.add_argument(
+        "--http-port", type=checked(PORT), metavar="PORT", help="the bridge's port (default: a free one)"
+    )
     parser.add_argument("--show-output", action="store_true", help="show what agent and bridge log")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 once stopped by Ctrl-C or SIGTERM."""
+    """0 once stopped by Ctrl-C, SIGTERM or a closed terminal."""
     status = asyncio.run(until_signalled(_up(args, load())))
     return 0 if status == INTERRUPTED else status
 
@@ -41,7 +50,7 @@ async def _up(args: argparse.Namespace, settings: Settings) -> int:
     )
     async with stack:
         print(_welcome(stack), flush=True)
-        await stack.wait()
+        await stack.keep(partial(print, flush=True))
     return 0
 
 
@@ -66,7 +75,21 @@ Copy and paste, in another terminal:
   # MQTT 5: ask and wait for the reply
   {clients} mosquitto_rr -V 5 -q 1 -W 60 -t {asked} -e {topics.reply(user, "rr")} -m 'What is the capital of France?'
 
+  # this program, and programs in Python that read the same settings
+  {_asking(stack)} 'What is the capital of France?'
+
   # HTTP
   curl -s {stack.url}/v1/ask -H 'Content-Type: application/json' -d '{{"text": "What is the capital of France?"}}'
 
 Ctrl-C stops all of it."""
+
+
+def _asking(stack: Stack) -> str:
+    """`edgevoice ask` as the demo user, by the path of this program."""
+    broker = stack.mqtt().model_dump(mode="json", exclude_defaults=True)
+    settings = [f"EDGEVOICE_MQTT__{name.upper()}={shlex.quote(str(value))}" for name, value in broker.items()]
+    installed = Path(sys.executable).with_name("edgevoice")
+    program = [str(installed)] if installed.exists() else [sys.executable, "-m", "agent"]
+    agent = stack.topics.agent
+    who = [] if agent == DEFAULT_AGENT else ["--agent", agent]
+    return f"{' '.join(settings)} {shlex.join([*program, 'ask', *who])}"

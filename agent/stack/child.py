@@ -20,7 +20,13 @@ _LAST_WORDS_BYTES = 8_192
 
 
 class ChildError(UserError):
-    """A program we started ended, or did not become ready; the message holds its last words."""
+    """A program we started ended, or did not become ready."""
+
+    def __init__(self, what: str, last_words: str = "") -> None:
+        """`what` is one line; the message has `last_words` after it."""
+        super().__init__(f"{what}{last_words}")
+        self.what = what
+        self.last_words = last_words
 
 
 class Child:
@@ -84,7 +90,7 @@ class Child:
         """Returns only by ChildError, once the program has ended without being told to."""
         if self._process is None:
             raise self._not_running()
-        raise ChildError(f"{self.name} ended with {_how(await self._process.wait())}{self._last_words()}")
+        raise ChildError(f"{self.name} ended with {_how(await self._process.wait())}", self._last_words())
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after the grace time; nothing of its session is left."""
@@ -133,7 +139,7 @@ class Child:
                 {waiting, ended}, timeout=self._ready_timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                raise ChildError(f"{self.name} was not ready within {self._ready_timeout_s:g} s{self._last_words()}")
+                raise ChildError(f"{self.name} was not ready within {self._ready_timeout_s:g} s", self._last_words())
             (ended if ended in done else waiting).result()
         finally:
             waiting.cancel()

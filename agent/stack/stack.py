@@ -7,6 +7,7 @@ import http.client
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from agent.stack import environment
 from agent.stack.broker import USERS, Broker
 from agent.stack.child import Child
 from agent.stack.folder import run_folder
+from agent.stack.keeping import keep
 from agent.stack.ports import HOST, free_port
 from agent.stack.settings import DEMO_USER, Part, StackSettings
 
@@ -101,16 +103,21 @@ class Stack:
         await self.stop(part)
         await self.start(part)
 
-    async def wait(self) -> None:
-        """Returns only by ChildError, as soon as one of the started parts has ended by itself."""
-        waits = [asyncio.ensure_future(self._children[part].wait()) for part in self.settings.parts]
+    async def keep(self, tell: Callable[[str], None]) -> None:
+        """Starts again what ends by itself, and tells of it; returns only by ChildError, where that is no use."""
+        keeping = [
+            asyncio.create_task(
+                keep(self._children[part].wait, partial(self.restart, part), tell), name=f"keep[{part.value}]"
+            )
+            for part in self.settings.parts
+        ]
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(keeping, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
 
     def _agent(self) -> Child:
         mqtt, journal = self.mqtt(Part.AGENT.value), self.folder / "journal.db"

@@ -54,7 +54,7 @@ def _media_type(accept: str | None, asked: Request) -> str:
     offers = (JSON,) if to_be_read else (JSON, WAV)
     chosen = choose(accept, offers)
     if chosen is None:
-        raise NotAcceptable(f"Accept asks for neither {' nor '.join(offers)}, which is what this answer can be")
+        raise NotAcceptable(f"this answer can be {' or '.join(offers)}, and Accept rules that out")
     return chosen
 
 

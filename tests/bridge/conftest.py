@@ -46,13 +46,23 @@ async def http(settings, agent):
         yield client
 
 
+@asynccontextmanager
+async def serving(
+    settings: BridgeSettings, agent: FakeAgent, *, grace_s: int | None = None
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    """A real server, and the port it listens on."""
+    app = create_app(settings, agent=agent)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=grace_s))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        yield server, listener.getsockname()[1]
+        server.should_exit = True
+        agent.answers.set()
+        await running
+
+
 @pytest.fixture
 async def port(settings, agent):
     """Where a real server listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, agent=agent), log_config=None))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        agent.answers.set()
-        await serving
+    async with serving(settings, agent) as (_, port):
+        yield port

@@ -86,6 +86,7 @@ async def test_nothing_acceptable(http, agent, accept, body):
     assert answer.status_code == 406
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "bad_request"
+    assert "can be application/json" in answer.json()["detail"]
     assert not agent.asked
 
 
@@ -232,3 +233,30 @@ async def test_unless_the_operator_says_so(settings, agent):
     open_to_all = settings.model_copy(update={"allow_unauthenticated": True})
     async with calling(open_to_all, agent, base_url="http://192.0.2.1") as http:
         assert (await http.post("/v1/ask", json={"text": "Hi"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"Host": "127.0.0.1:8080"}, None),
+        ({"Host": "LOCALHOST"}, None),
+        ({"Host": "[::1]:8080"}, None),
+        ({"Host": "voice.example"}, None),
+        ({"Host": "evil.example:8080"}, "foreign_host"),
+        ({"Host": "127.0.0.1.evil.example"}, "foreign_host"),
+        ({"Host": "[evil"}, "foreign_host"),
+        ({"Host": ""}, "foreign_host"),
+        ({"Host": "localhost:8080", "Origin": "http://localhost:8080"}, None),
+        ({"Host": "127.0.0.1", "Origin": "https://voice.example"}, None),
+        ({"Origin": "https://evil.example"}, "foreign_origin"),
+        ({"Origin": "null"}, "foreign_origin"),
+    ],
+)
+async def test_web_pages_of_others_are_refused(settings, agent, headers, reason):
+    behind_a_proxy = settings.model_copy(update={"allowed_hosts": ("Voice.example",)})
+    async with calling(behind_a_proxy, agent) as http:
+        answer = await http.post("/v1/ask", content="Hi", headers={"Content-Type": "text/plain", **headers})
+    assert answer.status_code == (403 if reason else 200)
+    assert answer.json().get("reason") == reason
+    assert bool(agent.asked) is (reason is None)
+    assert not reason or "EDGEVOICE_BRIDGE_ALLOWED_HOSTS" in answer.json()["detail"]

@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.bridge.conftest import serving
+
 pytestmark = pytest.mark.anyio
 
-ASK = b"POST /v1/ask HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/plain\r\n"
+ASK = b"POST /v1/ask HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -112,3 +114,21 @@ async def test_hanging_up_in_the_middle_of_a_body(port, agent):
     status, _, reply = await talk(port, ASK + b"Content-Length: 2\r\n\r\nHo")
     assert (status, reply["text"]) == (200, "Ho!")
     assert len(agent.asked) == 1
+
+
+@pytest.mark.parametrize("sent", [b"Content-Length: 2\r\n\r\nHi", b"Content-Length: 10\r\n\r\nHi"])
+async def test_who_still_waits_when_the_server_stops_is_told_so(settings, agent, sent, caplog):
+    agent.answers.clear()
+    patient = settings.model_copy(update={"body_timeout_s": 60})
+    async with serving(patient, agent, grace_s=0) as (server, port):
+        reader, writer = await connect(port)
+        writer.write(ASK + sent)
+        while not server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        server.should_exit = True
+        status, headers, problem = await answered(reader)
+        writer.close()
+    assert (status, problem["code"], problem["reason"]) == (503, "busy", "stopping")
+    assert headers["retry-after"] == "1"
+    assert "Traceback" not in caplog.text
+    assert agent.cancelled.empty()

@@ -130,3 +130,21 @@ def test_a_run_folder_can_be_entered_by_others_but_not_listed():
     with run_folder() as folder:
         assert folder.stat().st_mode & 0o777 == 0o711
     assert not folder.exists()
+
+
+def test_a_killed_process_leaves_its_run_folder_only_until_the_next_one_starts():
+    program = (
+        "import os, signal\n"
+        "from agent.stack.folder import run_folder\n"
+        "with run_folder() as folder:\n"
+        "    print(folder, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with run_folder() as lived_in:
+        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        left = Path(found.stdout.strip())
+        assert left.is_dir()
+
+        with run_folder():
+            assert not left.exists()
+            assert lived_in.exists()

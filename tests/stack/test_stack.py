@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from agent.contract.terms import Presence, Status
 from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from agent.stack.child import ChildError
+from agent.stack.keeping import MAX_DEATHS
 
 AGENT_ONLY = StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))
 
@@ -91,10 +93,21 @@ async def test_a_broker_setting_of_ours_is_not_mixed_in(monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_it_tells_when_a_part_ends_by_itself():
-    async with Stack(replace(AGENT_ONLY, parts=(Part.BROKER,))) as stack:
-        waiting = asyncio.ensure_future(stack.wait())
-        os.kill(stack.pid(Part.BROKER), signal.SIGKILL)
+async def test_what_is_killed_is_started_again_until_it_dies_too_often():
+    told: asyncio.Queue[str] = asyncio.Queue()
+    async with Stack(AGENT_ONLY) as stack:
+        keeping = asyncio.ensure_future(stack.keep(told.put_nowait))
+        for part in (Part.AGENT, Part.BROKER):
+            os.kill(stack.pid(part), signal.SIGKILL)
+        heard = {await told.get(), await told.get()}
+        assert heard == {
+            f"{name} ended with signal SIGKILL; it is started again" for name in ("the agent", "mosquitto")
+        }
+        assert await status_of(stack) is Status.OK
 
-        with pytest.raises(ChildError, match="SIGKILL"):
-            await waiting
+        while not keeping.done():
+            with suppress(ChildError):  # not running yet
+                os.kill(stack.pid(Part.BROKER), signal.SIGKILL)
+            await asyncio.sleep(0.05)
+        with pytest.raises(ChildError, match=f"SIGKILL, {MAX_DEATHS} times within a minute"):
+            await keeping
