@@ -12,7 +12,6 @@ import uvicorn
 from pydantic import ValidationError
 
 from agent.contract.wire import first_fault
-from agent.mqtt.settings import MqttSettings
 from bridge.app import create_app
 from bridge.settings import BridgeSettings
 
@@ -44,7 +43,7 @@ def main() -> None:
 def _settings() -> BridgeSettings:
     try:
         settings = BridgeSettings()
-        _check_files(settings.mqtt)
+        settings.mqtt.check_files()
     except ValidationError as exc:
         field, message = first_fault(exc)
         _give_up(f"EDGEVOICE_BRIDGE_{field.replace('.', '__').upper()}: {message}" if field else message)
@@ -53,13 +52,6 @@ def _settings() -> BridgeSettings:
     except ValueError as exc:  # JSON in a variable, or `.env`, that cannot be read
         _give_up(f"{exc}; `edgevoice settings` tells more")
     return settings
-
-
-def _check_files(mqtt: MqttSettings) -> None:
-    """OSError that names the first of the broker's files that cannot be read, before the server logs a traceback."""
-    for file in (mqtt.password_file, mqtt.ca_file, mqtt.cert_file, mqtt.key_file):
-        if file:
-            file.open("rb").close()
 
 
 def _give_up(why: str) -> NoReturn:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from agent import app
-from agent.commands.settings import check_files, load
+from agent.commands.settings import load
 from agent.logs import configure
 
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's shape
     """Returns after SIGTERM or SIGINT, once all is closed."""
     settings = load()
-    check_files(settings.mqtt)
+    settings.mqtt.check_files()
     configure(settings.log.level, settings.log.format)
     asyncio.run(app.run(settings))
     return 0

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from agent.client import AgentClient, NoReply
 from agent.commands import PORT, CommandError, checked
-from agent.commands.settings import check_files, load
+from agent.commands.settings import load
 from agent.contract.base64 import decode_base64, encode_base64
 from agent.contract.messages import EngineNames, Reply, Request, Timings
 from agent.contract.terms import Id, Operation, ReplyMode, Status, TopicBase
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load()
     topics = Topics(base=args.base or settings.base, agent=args.agent or settings.agent)
     mqtt, request, out = _broker(args, settings.mqtt), _request(args), args.out or Path("answer.wav")
-    check_files(mqtt)
+    mqtt.check_files()
     if request.reply_mode.heard:
         _check_writable(out)
     reply = asyncio.run(_ask(mqtt, topics, request, Operation(args.operation)))

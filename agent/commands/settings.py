@@ -19,7 +19,6 @@ from pydantic_settings import BaseSettings, SettingsError
 from agent.commands import CommandError
 from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
-from agent.mqtt.settings import MqttSettings
 from agent.settings import Settings
 
 _BRIDGE = "bridge.settings:BridgeSettings"
@@ -59,13 +58,6 @@ def run(args: argparse.Namespace) -> int:
 def load() -> Settings:
     """The agent's settings as they are here; CommandError names the first that is wrong."""
     return _read(Settings)
-
-
-def check_files(mqtt: MqttSettings) -> None:
-    """OSError that names the first of the broker's files that cannot be read; the libraries' own may name none."""
-    for file in (mqtt.password_file, mqtt.ca_file, mqtt.cert_file, mqtt.key_file):
-        if file:
-            file.open("rb").close()
 
 
 def template() -> str:

@@ -13,7 +13,7 @@ class MqttSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """Broker's host name or address."""
     port: int = Field(default=1883, ge=1, le=65_535)
     """Broker's TCP port."""
@@ -41,6 +41,12 @@ class MqttSettings(BaseModel):
     """Own certificate, PEM, where the broker asks for one."""
     key_file: Path | None = None
     """Key of the own certificate, PEM."""
+
+    def check_files(self) -> None:
+        """OSError that names the first of the files above that cannot be read."""
+        for file in (self.password_file, self.ca_file, self.cert_file, self.key_file):
+            if file:
+                file.open("rb").close()
 
     def read_password(self) -> str | None:
         """The password, from `password_file` first; OSError where that cannot be read."""
