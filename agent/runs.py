@@ -145,8 +145,9 @@ class Runs:
         self._send(run.key, encoded, run.reply_to)
         if error:
             log_outcome(error, "not answered")
-        elif reply.engines:
-            logger.info("answered by %s", ", ".join(reply.engines.model_dump(exclude_none=True).values()))
+        elif reply.engines and reply.timings_ms:
+            engines = reply.engines.model_dump(exclude_none=True).values()
+            logger.info("answered in %s ms by %s", reply.timings_ms.total, ", ".join(engines))
 
     def _reply(self, run: Run, error: ContractError | None) -> Reply:
         try:

@@ -108,7 +108,7 @@ async def test_a_reply_that_the_broker_never_got_is_sent_after_a_restart(stack):
     with watching(stack) as caller:
         [request_id] = await begun(caller)
         await stack.stop(Part.BROKER)
-        await _written_down(stack, "answered by")
+        await _written_down(stack, "answered in")
         await stack.kill(Part.AGENT)
         await stack.start(Part.BROKER)
         assert await asyncio.to_thread(caller.subscribed.wait, PATIENCE_S)
