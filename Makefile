@@ -24,7 +24,7 @@ run: setup ## Start broker, agent and bridge, until Ctrl-C
 
 test: setup lint ## Everything that is checked, here and in CI, on every Python at hand
 	$(BIN)/pytest
-	@$(MAKE) --no-print-directory $(addprefix test-,$(VERSIONS))
+	@$(MAKE) --no-print-directory -j3 --output-sync=line $(addprefix test-,$(VERSIONS))
 
 # The others run what depends on the interpreter; they need no more than the package itself.
 test-3.%: $(VENV)/installed

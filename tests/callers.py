@@ -135,6 +135,7 @@ def mqtt_caller(stack, name="mqtt5", user="demo", filters=None):
     finally:
         client.disconnect()
         client.loop_stop()
+        client._reset_sockets()  # else its wake-up sockets stay open until it is collected
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.engines.registry import ENGINES
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
