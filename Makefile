@@ -58,6 +58,7 @@ system:
 	PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	command -v mosquitto >/dev/null && command -v mosquitto_passwd >/dev/null || missing="$$missing mosquitto"; \
 	command -v mosquitto_pub >/dev/null || missing="$$missing mosquitto-clients"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	ldconfig -p | grep -q 'libflite\.so\.1 ' || missing="$$missing libflite1"; \
 	ldconfig -p | grep -q 'libgomp\.so\.1 ' || missing="$$missing libgomp1"; \
 	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \

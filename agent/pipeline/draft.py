@@ -91,7 +91,7 @@ class Draft:
             context=self.context,
             usage=self.usage,
             timings_ms=Timings(**{name: round(ms, 1) for name, ms in timings.items()}),
-            rates=Rates(**{name: round(rate, 3) for name, rate in self.rates.items()}) if self.rates else None,
+            rates=Rates(**{name: float(f"{rate:.4g}") for name, rate in self.rates.items()}) if self.rates else None,
             engines=EngineNames(**self.engines) if self.engines else None,
             error=ErrorBody.of(error) if error else None,
             agent=agent,
