@@ -54,7 +54,7 @@ class AgentClient:
             mqtt,
             client_id=f"edgevoice-{client}-{uuid.uuid4().hex[:8]}",
             on_message=self._on_message,
-            on_ready=self._on_ready,
+            on_ready=self._ask_again,
             subscriptions=(
                 Subscription(topics.all_replies(client)),
                 Subscription(topics.status, retained=True),
@@ -162,14 +162,14 @@ class AgentClient:
     def _delivered(self, reply: asyncio.Future[Reply], outcome: asyncio.Future[Delivery]) -> None:
         if outcome.cancelled() or reply.done():
             return
-        if outcome.result() is Delivery.NO_SUBSCRIBERS:
-            reply.set_exception(self._offline())
+        if outcome.result() is Delivery.NO_SUBSCRIBERS and not self._online.is_set():
+            reply.set_exception(self._offline())  # else it was there a moment ago, and is asked again when it is back
         elif outcome.result() is Delivery.REFUSED:
             message = f"the broker does not let {self._client!r} ask; see its ACL"
             reply.set_exception(ContractError(ErrorCode.FORBIDDEN, message))
 
-    def _on_ready(self) -> None:
-        # A broker that lost its memory lost what it had confirmed, too: ask again, the ids make it one request.
+    def _ask_again(self) -> None:
+        # A broker that lost its memory lost what it had confirmed, too; the ids make it one request.
         for pending in self._pending.values():
             self._mqtt.publish(pending.publication)
 
@@ -178,6 +178,7 @@ class AgentClient:
             self.presence = Presence(message.payload.decode())
             if self.presence is Presence.ONLINE:
                 self._online.set()
+                self._ask_again()
             else:
                 self._online.clear()
         elif message.topic == self._topics.info:

@@ -68,16 +68,14 @@ def test_many_at_once_are_one_run_and_one_reply(mqtt):
     assert [reply["replayed"] for reply in replies].count(False) == 1
 
 
-def test_exactly_one_terminal_reply_to_each_of_many(caller):
-    if caller.name == "http":
-        pytest.skip("an HTTP response is one by nature")
+def test_exactly_one_terminal_reply_to_each_of_many(mqtt):
     ids = [uuid.uuid4().hex for _ in range(60)]
     for request_id in ids:
-        caller.publish(caller.request(), {"id": request_id, "text": request_id})
-    replies = [json.loads(caller.next().payload) for _ in ids]
+        mqtt.publish(mqtt.request(), {"id": request_id, "text": request_id})
+    replies = [json.loads(mqtt.next().payload) for _ in ids]
     assert {reply["id"]: reply["text"] for reply in replies} == {i: f"You said: {i}" for i in ids}
-    caller.ask(text="after")
-    assert caller.arrived.empty()
+    mqtt.ask(text="after")
+    assert mqtt.arrived.empty()
 
 
 def test_what_is_over_the_bound_is_busy_at_once(stack):

@@ -66,6 +66,17 @@ async def test_a_closed_conversation_frees_its_slot(hosted):
     assert llm.state.restarts == 0
 
 
+async def test_a_conversation_cancelled_as_it_is_asked_costs_nobody_anything(hosted):
+    llm = await hosted(Stage.LLM, slots=1, settings={"cancel_grace_s": 1.0})
+    for _ in range(50):
+        call = asyncio.create_task(anext(chat(llm)))
+        await asyncio.sleep(0)  # call and cancel reach the worker in one piece
+        await cancel(call)
+    async with aclosing(chat(llm)) as deltas:
+        assert (await anext(deltas)).text
+    assert llm.state.restarts == 0
+
+
 async def test_a_call_that_waits_for_a_slot_can_be_cancelled(hosted):
     tts = await hosted(Stage.TTS, delay_s=FOR_EVER_S)
     first = await asked(tts.synthesize("hello", voice=None, speed=1.0))

@@ -1,0 +1,101 @@
+"""The requester's client: one reply a request, through a broker that forgets, and clear words where there is none."""
+
+import asyncio
+
+import pytest
+
+from agent.client import AgentClient, NoReply
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.messages import Request
+from agent.contract.terms import Presence, Status
+from agent.engines.settings import EngineSettings
+from agent.mqtt.settings import MqttSettings
+from agent.stack import Part, Stack, StackSettings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def stack():
+    """A language model that takes two seconds for four words."""
+    slow = EngineSettings(name="scripted", options={"answer": "one two three four", "piece_delay_s": 0.5})
+    async with Stack(StackSettings.scripted(llm=slow, parts=(Part.BROKER, Part.AGENT))) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(stack):
+    async with AgentClient(stack.mqtt(), topics=stack.topics, client="demo") as opened:
+        await opened.online(10)
+        yield opened
+
+
+async def refused(code, asking):
+    with pytest.raises(ContractError) as caught:
+        await asking
+    assert caught.value.code is code
+    return caught.value
+
+
+async def test_a_broker_that_lost_its_memory_loses_no_answer(stack, client):
+    asking = [asyncio.create_task(client.ask(Request(text="Hi"))) for _ in range(5)]
+    await asyncio.sleep(0)
+    await stack.kill(Part.BROKER)
+    await stack.start(Part.BROKER)
+    assert [reply.text for reply in await asyncio.gather(*asking)] == ["one two three four"] * 5
+
+
+async def test_an_agent_that_was_killed_answers_when_it_is_back(stack, client):
+    asking = asyncio.create_task(client.ask(Request(text="Hi")))
+    await asyncio.sleep(0.2)
+    await stack.kill(Part.AGENT)
+    await stack.start(Part.AGENT)
+    assert (await asking).text == "one two three four"
+
+
+async def test_the_same_id_at_once_is_one_request(client):
+    request = Request(id="same", text="Hi")
+    asking = [asyncio.create_task(client.ask(request)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await refused(ErrorCode.CONFLICT, client.ask(Request(id="same", text="Ho")))
+    asking[0].cancel()  # one who leaves takes nobody along
+    replies = await asyncio.gather(*asking[1:])
+    assert replies[0] is replies[1]
+
+
+async def test_cancel_brings_the_reply_of_the_cancelled(client):
+    asking = asyncio.create_task(client.ask(Request(id="unwanted", text="Hi")))
+    await asyncio.sleep(0.2)
+    client.cancel("unwanted")
+    assert (await asking).status is Status.CANCELLED
+
+
+async def test_an_agent_that_is_gone_is_said_at_once(stack, client):
+    await stack.stop(Part.AGENT)
+    while client.presence is not Presence.OFFLINE:
+        await asyncio.sleep(0.01)
+    await refused(ErrorCode.AGENT_OFFLINE, client.ask(Request(text="Hi")))
+
+
+async def test_silence_is_no_reply(stack, client):
+    await stack.kill(Part.AGENT)
+    client.presence = None  # before the broker's word of it
+    with pytest.raises(NoReply):
+        await client.ask(Request(text="Hi", deadline_ms=100))
+
+
+async def test_who_may_not_ask_is_told(stack):
+    async with AgentClient(stack.mqtt(), topics=stack.topics, client="somebody-else") as client:
+        await client.online(10)
+        await refused(ErrorCode.FORBIDDEN, client.ask(Request(text="Hi")))
+
+
+async def test_a_broker_that_is_not_there_is_said():
+    async with AgentClient(MqttSettings(port=1), topics=Stack().topics, client="demo") as client:
+        error = await refused(ErrorCode.BROKER_UNAVAILABLE, client.ask(Request(text="Hi")))
+    assert "127.0.0.1:1" in error.message
+
+
+async def test_a_clip_too_large_is_said_in_its_own_measure(client):
+    error = await refused(ErrorCode.PAYLOAD_TOO_LARGE, client.ask(Request(audio="A" * 6_000_000)))
+    assert (error.field, error.actual) == ("audio", 4_500_000)
