@@ -57,8 +57,8 @@ class AgentClient:
             on_ready=self._ask_again,
             subscriptions=(
                 Subscription(topics.all_replies(client)),
+                Subscription(topics.info, retained=True),  # before the status: who is online has said what it can
                 Subscription(topics.status, retained=True),
-                Subscription(topics.info, retained=True),
             ),
         )
         self.presence: Presence | None = None
