@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from agent import __version__
+from agent.administration import Administration
 from agent.announcer import Announcer, last_will
 from agent.contract.presence import Info, State
 from agent.contract.terms import Operation, Phase, ReplyMode, Stage
@@ -21,6 +22,7 @@ from agent.memory import resident_bytes
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message, Subscription
 from agent.notify import notify
+from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.pipeline.stages import Stages
 from agent.replies import Replies
@@ -39,7 +41,7 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Agent(settings).serving() as agent:
+    async with Agent(settings, stop=stop).serving() as agent:
         grace_s = 0.0
         if await agent.warm_up(stop):
             grace_s = settings.graceful_shutdown_s
@@ -53,7 +55,8 @@ async def run(settings: Settings) -> None:
 class Agent:
     """One agent: what it has and what it does in its life."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, stop: asyncio.Event) -> None:
+        """`stop` is set where an operator asks for the agent's end."""
         self._settings = settings
         self._topics = topics = settings.topics
         self._phase = Phase.STARTING
@@ -65,7 +68,7 @@ class Agent:
             client_id=f"edgevoice-agent-{settings.agent}",
             on_message=self._heard,
             on_ready=self._connected,
-            subscriptions=(Subscription(topics.all_requests),),
+            subscriptions=(Subscription(topics.all_requests), Subscription(topics.all_admin)),
             will=last_will(topics),
             session_expiry_s=_SESSION_EXPIRY_S,
         )
@@ -86,6 +89,14 @@ class Agent:
             ack=self._mqtt.ack,
             on_change=self._changed,
         )
+        administration = Administration(self._engines.models, info=self._info, state=self._state, stop=stop)
+        self._operators = Operators(
+            topics,
+            settings.operators,
+            administration.actions,
+            replies=replies,
+            ack=self._mqtt.ack,
+        )
         self._handler = Handler(
             topics,
             self._mqtt,
@@ -94,6 +105,7 @@ class Agent:
             admission=self._admission,
             runs=self._runs,
             replies=replies,
+            operators=self._operators,
         )
 
     @asynccontextmanager
@@ -103,6 +115,7 @@ class Agent:
             await stack.enter_async_context(self._journal)
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
+            stack.push_async_callback(self._operators.close)
             self._runs.resume()  # before a message can arrive: nothing was awaited since
             forgetting = asyncio.create_task(self._forget_old(), name="forget")
             stack.push_async_callback(_end, forgetting)
@@ -158,6 +171,7 @@ class Agent:
             audio_formats=["wav"],
             limits=self._settings.limits,
             engines=self._engines.info,
+            models=self._engines.models.names,
         )
 
     def _state(self) -> State:

@@ -11,8 +11,9 @@ from typing_extensions import Self
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import DEFAULT_DEADLINE_MS
-from agent.contract.messages import Cancel, Reply, Request
+from agent.contract.messages import Cancel, Request
 from agent.contract.presence import Info
+from agent.contract.reply import Reply
 from agent.contract.terms import Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient

@@ -99,8 +99,19 @@ class EngineError(AgentError):
         reason: str | None = None,
         field: str | None = None,
         retriable: bool | None = None,
+        limit: float | None = None,
+        actual: float | None = None,
     ) -> None:
-        super().__init__(code or _FAILED[stage], message, stage=stage, reason=reason, field=field, retriable=retriable)
+        super().__init__(
+            code or _FAILED[stage],
+            message,
+            stage=stage,
+            reason=reason,
+            field=field,
+            retriable=retriable,
+            limit=limit,
+            actual=actual,
+        )
 
 
 class EngineDied(EngineError):

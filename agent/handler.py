@@ -6,7 +6,7 @@ import logging
 import time
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import Reply
+from agent.contract.reply import Reply
 from agent.contract.terms import Operation, Status
 from agent.contract.topics import Topics
 from agent.errors import Busy, internal
@@ -16,6 +16,7 @@ from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message
 from agent.operations.cancel import cancel, target
+from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.replies import Replies
 from agent.runs import Runs
@@ -38,6 +39,7 @@ class Handler:
         admission: Admission,
         runs: Runs,
         replies: Replies,
+        operators: Operators,
     ) -> None:
         self._topics = topics
         self._mqtt = mqtt
@@ -46,6 +48,7 @@ class Handler:
         self._admission = admission
         self._runs = runs
         self._replies = replies
+        self._operators = operators
         self._accepting = True
         self._replays: set[tuple[RunKey, ReplyTo]] = set()
         """Earlier replies on their way again; each may be as large as the broker takes."""
@@ -61,12 +64,15 @@ class Handler:
 
     def handle(self, message: Message) -> None:
         """The boundary: whatever is wrong with `message` is told to its sender, and it never comes again."""
-        if not self._accepting:
+        if not self._accepting and not self._topics.is_admin(message.topic):
             return
         client = self._topics.caller(message.topic)
         if message.retain or client is None:
             logger.warning("ignored a %s message on %r", "retained" if message.retain else "nameless", message.topic)
             self._mqtt.ack(message)
+            return
+        if self._topics.is_admin(message.topic):
+            self._operators.handle(message, client)
             return
         asked: Asked | None = None
         try:

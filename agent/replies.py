@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event
-from agent.contract.messages import ErrorBody, Reply, Request
+from agent.contract.messages import Request
+from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.contract.topics import Topics
 from agent.journal.entries import ReplyTo, RunKey

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.contract.errors import ContractError
 from agent.contract.events import EventType
-from agent.contract.messages import ErrorBody, Reply
+from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.errors import Busy, StorageError, internal
 from agent.journal.entries import Admitted, ReplyTo, RunKey

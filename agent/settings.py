@@ -18,7 +18,7 @@ from pydantic_settings import (
 from agent.contract.limits import Limits
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
-from agent.engines.settings import EngineSettings
+from agent.engines.settings import EngineSettings, LanguageModelSettings, MemorySettings, RegisteredModel
 from agent.mqtt.settings import MqttSettings
 
 
@@ -102,10 +102,16 @@ class Settings(BaseSettings):
     """How to reach the broker."""
     stt: EngineSettings = EngineSettings()
     """Speech to text."""
-    llm: EngineSettings = EngineSettings()
-    """Language model."""
+    llm: LanguageModelSettings = LanguageModelSettings()
+    """Language model, of requests that name none."""
+    models: dict[Id, RegisteredModel] = Field(default_factory=dict)
+    """Further language models by name, for requests that name one."""
     tts: EngineSettings = EngineSettings()
     """Text to speech."""
+    memory: MemorySettings = MemorySettings()
+    """How much memory engines may take."""
+    operators: tuple[Id, ...] = ("operator",)
+    """Broker users who may ask for `health`, `models.…` and `drain`; the broker's ACL must let them, too."""
     chat: ChatSettings = ChatSettings()
     """How the language model is asked."""
     limits: Limits = Limits()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from agent.client import AgentClient
-from agent.contract.messages import Reply, Request
+from agent.contract.messages import Request
 from agent.contract.presence import Info
+from agent.contract.reply import Reply
 from agent.contract.terms import Presence
 
 

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import ErrorBody
+from agent.contract.reply import ErrorBody
 from bridge.errors import problem, stopping
 
 _LINGER_S = 2.0

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from agent.client import NoReply
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import ErrorBody, Reply
+from agent.contract.reply import ErrorBody, Reply
 
 PROBLEM_JSON = "application/problem+json"
 HTTP_STATUS = {

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Reply, Request, Sampling, VoiceOptions
+from agent.contract.messages import Request, Sampling, VoiceOptions
+from agent.contract.reply import Reply
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
 from bridge.negotiation import JSON, WAV
 

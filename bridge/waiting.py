@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from starlette.types import Receive
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import Reply, Request
+from agent.contract.messages import Request
+from agent.contract.reply import Reply
 from bridge.agent import Agent
 from bridge.errors import stopping
 

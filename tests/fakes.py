@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from agent.audio import Audio
+from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
-from agent.contract.terms import FinishReason
-from agent.engines.base import Delta, Transcript
+from agent.contract.terms import FinishReason, Stage
+from agent.engines.base import Delta, ServedModel, Transcript
+from agent.errors import EngineError
 
 
 class FakeEngine:
@@ -39,7 +41,7 @@ class FakeEngine:
 class FakeSpeechToText(FakeEngine):
     text = "what is it"
 
-    async def transcribe(self, audio, *, language):
+    async def transcribe(self, audio, *, language, prompt):
         await self.begin()
         self.ended += 1
         return Transcript(self.text, language or "en")
@@ -50,6 +52,13 @@ class FakeLanguageModel(FakeEngine):
     fails_after_first = None
     messages = None
     sampling = None
+
+    prompt = None
+
+    async def complete(self, prompt, sampling):
+        self.prompt = prompt
+        async for delta in self.chat([], sampling):
+            yield delta
 
     async def chat(self, messages, sampling):
         self.messages, self.sampling = messages, sampling
@@ -80,3 +89,8 @@ class FakeEngines:
     stt: Any = None
     llm: Any = None
     tts: Any = None
+
+    async def language_model(self, name):
+        if self.llm is None:
+            raise EngineError(Stage.LLM, "no engine for llm", code=ErrorCode.MODEL_NOT_READY)
+        return ServedModel(self.llm)

@@ -16,7 +16,7 @@ from agent.__main__ import main
 from agent.audio import decode_wav
 from agent.commands import COMMANDS
 from agent.commands.settings import load, template
-from agent.contract.messages import Timings
+from agent.contract.reply import Timings
 from agent.demo.cases import CASES, Answer, BrokenAnswer, check
 from agent.settings import Settings
 from agent.stack import Part, Stack, StackSettings

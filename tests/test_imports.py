@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.engines.frames": set(),
     "agent.engines.base": {"agent.contract", "agent.audio"},
     "agent.engines.registry": {"agent.contract", "agent.errors", "agent.engines.base", "agent.engines.settings"},
+    "agent.engines.prompt": {"agent.contract", "agent.errors", "jinja2"},
     "agent.engines.calls": {
         "agent.contract",
         "agent.errors",
@@ -64,12 +65,33 @@ ALLOWED: dict[str, set[str]] = {
         "agent.engines.keeper",
         "agent.engines.settings",
     },
+    "agent.engines.budget": {"agent.contract", "agent.errors", "agent.memory", "agent.engines.settings"},
+    "agent.engines.opening": {
+        "agent.contract",
+        "agent.errors",
+        "agent.audio",
+        "agent.engines.budget",
+        "agent.engines.host",
+        "agent.engines.registry",
+        "agent.engines.settings",
+        "numpy",
+    },
+    "agent.engines.language_models": {
+        "agent.contract",
+        "agent.errors",
+        "agent.engines.base",
+        "agent.engines.host",
+        "agent.engines.opening",
+        "agent.engines.settings",
+    },
     "agent.engines.worker": {
         "agent.contract",
         "agent.errors",
         "agent.memory",
         "agent.engines.calls",
+        "agent.engines.base",
         "agent.engines.frames",
+        "agent.engines.prompt",
         "agent.engines.registry",
     },
     "agent.journal": {"agent.contract", "agent.errors"},
@@ -78,6 +100,15 @@ ALLOWED: dict[str, set[str]] = {
     "agent.intake": {"agent.contract", "agent.journal.entries", "agent.mqtt.message"},
     "agent.client": {"agent.contract", "agent.mqtt"},
     "agent.models": {"agent.contract", "agent.errors", "agent.settings"},
+    "agent.operators": {
+        "agent.contract",
+        "agent.errors",
+        "agent.intake",
+        "agent.journal.entries",
+        "agent.mqtt",
+        "agent.replies",
+    },
+    "agent.administration": {"agent.contract", "agent.engines.language_models", "agent.memory"},
     "agent.announcer": {"agent.contract", "agent.mqtt"},
     "agent.replies": {"agent.contract", "agent.journal.entries", "agent.mqtt"},
     "agent.runs": {
@@ -96,6 +127,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.intake",
         "agent.journal",
         "agent.mqtt",
+        "agent.operators",
         "agent.operations",
         "agent.pipeline",
         "agent.replies",
@@ -112,7 +144,7 @@ ALLOWED: dict[str, set[str]] = {
         "pydantic_settings",
     },
 }
-LEAF = {"agent.contract", "agent.engines.base", "agent.audio", "agent.errors"}
+LEAF = {"agent.contract", "agent.engines.base", "agent.engines.prompt", "agent.audio", "agent.errors"}
 
 
 COMPOSITION = (

@@ -15,7 +15,8 @@ from agent.client import AgentClient, NoReply
 from agent.commands import PORT, CommandError, checked
 from agent.commands.settings import load
 from agent.contract.base64 import decode_base64, encode_base64
-from agent.contract.messages import EngineNames, Reply, Request, Timings
+from agent.contract.messages import Request
+from agent.contract.reply import EngineNames, Reply, Timings
 from agent.contract.terms import Id, Operation, ReplyMode, Status, TopicBase
 from agent.contract.topics import Topics
 from agent.contract.wire import bad_request

@@ -24,6 +24,8 @@ class EngineInfo(WireModel):
     """Voices to choose from, the default first."""
     sample_rate: int | None = None
     """Of the audio it hears or makes [Hz]."""
+    device: str | None = None
+    """Where it computes: `cpu`, `cuda:0`, …; for a server, its address."""
     context_window: int | None = None
     """Tokens a conversation and its answer may have."""
 
@@ -52,6 +54,8 @@ class Info(WireModel):
     """How much may be asked."""
     engines: dict[Stage, EngineInfo]
     """Who does each stage."""
+    models: tuple[str, ...] = ()
+    """Language models that a request may name; `default` is the one of requests that name none."""
 
 
 class EngineState(WireModel):

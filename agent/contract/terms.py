@@ -37,6 +37,21 @@ class Operation(str, Enum):
     CANCEL = "cancel"
 
 
+class AdminOperation(str, Enum):
+    """What an operator asks for: the last level of its topic."""
+
+    HEALTH = "health"
+    """How the agent fares: a Health."""
+    MODELS_LIST = "models.list"
+    """The language models: a ModelList."""
+    MODELS_LOAD = "models.load"
+    """Loads one, and answers with the list once it is there."""
+    MODELS_UNLOAD = "models.unload"
+    """Gives one's memory back, and answers with the list."""
+    DRAIN = "drain"
+    """Takes nothing more on, finishes what runs, and ends the agent's process: a Health, at once."""
+
+
 class Stage(str, Enum):
     """One step of a run."""
 
@@ -56,6 +71,15 @@ class ReplyMode(str, Enum):
     def heard(self) -> bool:
         """Whether the reply is to carry speech."""
         return self is not ReplyMode.TEXT
+
+
+class Mode(str, Enum):
+    """How the question reaches the language model."""
+
+    CHAT = "chat"
+    """As a conversation, in the form the model was taught."""
+    RAW = "raw"
+    """Byte for byte, with nothing around it."""
 
 
 class Status(str, Enum):

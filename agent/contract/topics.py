@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Operation, ReplyMode, is_id
+from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, AdminOperation, Operation, ReplyMode, is_id
 
 MAX_TOPIC_BYTES = 512
 
@@ -33,6 +33,10 @@ class Topics:
     def request(self, client: str, operation: Operation) -> str:
         """Where `client` asks for `operation`."""
         return f"{self._root}/request/{client}/{operation.value}"
+
+    def admin(self, client: str, operation: AdminOperation) -> str:
+        """Where the operator `client` asks for `operation`."""
+        return f"{self._root}/admin/{client}/{operation.value}"
 
     def wav(self, client: str, request_id: str, mode: ReplyMode) -> str:
         """Where `client` sends a WAV file as it is, for callers without JSON."""
@@ -67,13 +71,19 @@ class Topics:
         """The filter an agent subscribes to."""
         return f"{self._root}/request/#"
 
+    @property
+    def all_admin(self) -> str:
+        """The filter an agent subscribes to for its operators."""
+        return f"{self._root}/admin/#"
+
     def all_replies(self, client: str) -> str:
         """The filter a caller subscribes to, once for all its requests."""
         return f"{self._root}/reply/{client}/#"
 
     def caller(self, topic: str) -> str | None:
-        """Who asks on the request topic `topic`; None where no reply could be addressed."""
-        client = topic.removeprefix(f"{self._root}/request/").partition("/")[0]
+        """Who asks on `topic`, a request's or an operator's; None where no reply could be addressed."""
+        below = topic.removeprefix(f"{self._root}/")
+        client = below.removeprefix("request/").removeprefix("admin/").partition("/")[0]
         return client if is_id(client) else None
 
     def parse_request(self, topic: str) -> Address:
@@ -87,6 +97,20 @@ class Topics:
             case ["wav", request_id, mode]:
                 return Address(client, Operation.CHAT, _request_id(request_id), _reply_mode(mode))
         raise ContractError(ErrorCode.NOT_FOUND, f"no operation {'/'.join(rest)[:80]!r}", field="topic")
+
+    def is_admin(self, topic: str) -> bool:
+        """Whether `topic` is where operators ask."""
+        return topic.startswith(f"{self._root}/admin/")
+
+    def parse_admin(self, topic: str) -> AdminOperation:
+        """What an operator asks for on `topic`. Raises ContractError(not_found) for what there is not."""
+        words = "/".join(_below(f"{self._root}/admin/", topic)[1:])
+        try:
+            return AdminOperation(words)
+        except ValueError as exc:
+            known = ", ".join(operation.value for operation in AdminOperation)
+            message = f"no operation {words[:80]!r}; there are {known}"
+            raise ContractError(ErrorCode.NOT_FOUND, message, field="topic") from exc
 
     def parse_reply(self, topic: str) -> tuple[str, str] | None:
         """The (client, id) whose terminal reply arrives on `topic`; None for its events and chunks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.audio import decode_wav
-from agent.contract.messages import Timings
+from agent.contract.reply import Timings
 from agent.contract.terms import ReplyMode
 from agent.errors import AudioError, UserError
 

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from agent.contract.messages import Timings
+from agent.contract.reply import Timings
 from agent.demo.cases import Answer, Case
 
 _STAGES = ("STT", "1st word", "LLM", "TTS", "total ms")

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 from agent.client import AgentClient, NoReply
 from agent.contract.base64 import decode_base64, encode_base64
-from agent.contract.messages import Reply, Request, Timings
+from agent.contract.messages import Request
+from agent.contract.reply import Reply, Timings
 from agent.contract.terms import Operation, ReplyMode, Status
 from agent.demo.cases import Answer, BrokenAnswer, Case
 from agent.stack import DEMO_USER, Stack

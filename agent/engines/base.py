@@ -34,11 +34,23 @@ def not_installed(package: str, *, extra: str) -> str:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of what was heard."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What was heard; `text` is empty where nothing was."""
 
     text: str
     language: str | None = None
+    language_probability: float | None = None
+    """0 to 1; only where the language was not given."""
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,10 @@ class Engine(Protocol):
     def missing(cls, options: Any, models_dir: Path) -> str | None:
         """Why it could not be loaded here (library, model), and what would help; None if it can. Loads nothing."""
 
+    @classmethod
+    def needs_bytes(cls, options: Any, models_dir: Path) -> int:
+        """Memory that its process will hold once loaded, as far as files and options tell; 0 where they do not."""
+
     @property
     def info(self) -> EngineInfo:
         """What was loaded."""
@@ -77,8 +93,11 @@ class Engine(Protocol):
 class SpeechToText(Engine, Protocol):
     """Turns speech into text; one call at a time."""
 
-    def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
-        """What is said in `audio`, of any rate; `language` None lets the engine find out."""
+    def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
+        """What is said in `audio`, of any rate; `language` None lets the engine find out.
+
+        `prompt`: words that are likely in it; an engine that cannot use them passes over them.
+        """
 
 
 class LanguageModel(Engine, Protocol):
@@ -89,6 +108,9 @@ class LanguageModel(Engine, Protocol):
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason. Closing the iterator ends the engine's work."""
+
+    def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """How `prompt` goes on, byte for byte as it is given: no template, no system message. Else like `chat`."""
 
 
 class TextToSpeech(Engine, Protocol):
@@ -109,7 +131,7 @@ class AsyncEngine(Protocol):
 class AsyncSpeechToText(AsyncEngine, Protocol):
     """SpeechToText as the pipeline sees it: cancelling the call ends the engine's work."""
 
-    async def transcribe(self, audio: Audio, *, language: str | None) -> Transcript:
+    async def transcribe(self, audio: Audio, *, language: str | None, prompt: str) -> Transcript:
         """What is said in `audio`."""
 
 
@@ -118,6 +140,20 @@ class AsyncLanguageModel(AsyncEngine, Protocol):
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason."""
+
+    def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """How `prompt` goes on, as it is."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A language model as it is to be asked."""
+
+    engine: AsyncLanguageModel
+    system: str | None = None
+    """Instruction to this model; None where it is the agent's."""
+    max_tokens: int | None = None
+    """Longest answer [tokens]; None where it is the agent's."""
 
 
 class AsyncTextToSpeech(AsyncEngine, Protocol):

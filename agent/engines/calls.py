@@ -61,6 +61,8 @@ class Load(_Said):
     name: str
     options: dict[str, Any]
     models_dir: Path
+    template: str | None = None
+    """How a conversation becomes a prompt; None leaves it to the engine."""
 
 
 class Ready(_Said):
@@ -85,6 +87,7 @@ class Transcribe(_Sounding):
 
     kind = Kind.CALL
     language: str | None
+    prompt: str
 
 
 class Transcribed(_Said):
@@ -95,10 +98,10 @@ class Transcribed(_Said):
 
 
 class Chat(_Said):
-    """Call: how does the conversation go on? Answered by Pieces, then a bare DONE."""
+    """Call: how does the conversation, or the raw prompt, go on? Answered by Pieces, then a bare DONE."""
 
     kind = Kind.CALL
-    messages: list[Message]
+    asked: list[Message] | str
     sampling: Sampling
 
 
@@ -133,14 +136,22 @@ class Failure(_Said):
     reason: str | None = None
     field: str | None = None
     retriable: bool | None = None
+    limit: float | None = None
+    actual: float | None = None
 
     @classmethod
     def told(cls, exc: ContractError) -> Self:
         """The failure that `exc` is."""
-        return cls(code=exc.code, message=exc.message, reason=exc.reason, field=exc.field, retriable=exc.retriable)
+        return cls(
+            code=exc.code,
+            message=exc.message,
+            reason=exc.reason,
+            field=exc.field,
+            retriable=exc.retriable,
+            limit=exc.limit,
+            actual=exc.actual,
+        )
 
     def error(self, stage: Stage) -> EngineError:
         """The failure as an error of the engine of `stage`."""
-        return EngineError(
-            stage, self.message, code=self.code, reason=self.reason, field=self.field, retriable=self.retriable
-        )
+        return EngineError(stage, **dict(self))

@@ -51,6 +51,11 @@ class EngineHost:
         """Process id of the worker; None while there is none that is ready."""
         return self._keeper.pid
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the middle of a call."""
+        return self._calls.busy
+
     def _call(self, asked: Frame) -> AsyncGenerator[Frame, None]:
         """The frames that answer a call, the last of them DONE; or its EngineError."""
         return self._calls.make(asked, self._keeper.ready)
@@ -64,19 +69,25 @@ class EngineHost:
 class SpeechToTextHost(EngineHost):
     """AsyncSpeechToText over a worker."""
 
-    async def transcribe(self, audio: Audio, *, language: str | None) -> Transcript:
+    async def transcribe(self, audio: Audio, *, language: str | None, prompt: str) -> Transcript:
         """What is said in `audio`."""
-        done = await self._ask(Transcribe(audio=audio, language=language).frame())
+        done = await self._ask(Transcribe(audio=audio, language=language, prompt=prompt).frame())
         return Transcribed.of(done).transcript
 
 
 class LanguageModelHost(EngineHost):
     """AsyncLanguageModel over a worker."""
 
-    async def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; the last has a finish_reason."""
-        asked = Chat(messages=list(messages), sampling=sampling).frame()
-        async with aclosing(self._call(asked)) as answer:
+        return self._answer(Chat(asked=list(messages), sampling=sampling))
+
+    def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """How `prompt` goes on, as it is."""
+        return self._answer(Chat(asked=prompt, sampling=sampling))
+
+    async def _answer(self, call: Chat) -> AsyncGenerator[Delta, None]:
+        async with aclosing(self._call(call.frame())) as answer:
             async for frame in answer:
                 if frame.kind is Kind.PIECE:
                     yield Piece.of(frame).delta

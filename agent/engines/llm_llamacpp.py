@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes.util import find_library
 from importlib.metadata import version
@@ -25,11 +25,13 @@ from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
 from agent.engines.base import Delta, EngineOptions, LanguageModel, not_installed
+from agent.engines.prompt import plain
 from agent.errors import EngineError
 
 _MAGIC = b"GGUF"
 _SMALLEST_BYTES = 4_096
 _SMALL_MODEL_BYTES = 256 * 2**20
+_LIBRARY_BYTES = 128 * 2**20
 _TELLING_PREFILL = 16
 _ANSWER_S = 10.0
 
@@ -84,14 +86,30 @@ class LlamaCpp:
             return f"no file {path}"
         return f"no model at {path}; `edgevoice models pull {options.model}` fetches it"
 
+    @classmethod
+    def needs_bytes(cls, options: LlamaCppOptions, models_dir: Path) -> int:
+        """The file, and a share of it for windows and work space."""
+        path = _path(options, models_dir)
+        return round(1.3 * path.stat().st_size) + _LIBRARY_BYTES if path.is_file() else 0
+
     @property
     def info(self) -> EngineInfo:
         """The model and the window that each slot really has."""
         model = Path(self._options.model).stem if self._options.model.endswith(".gguf") else self._options.model
         return EngineInfo(name="llamacpp", model=model, version=version("xllamacpp"), context_window=self._window)
 
-    async def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; ends, at the latest, when the slot's window is full."""
+        turns = [{"role": message.role.value, "content": plain(message.content)} for message in messages]
+        return self._answer(self._server.handle_chat_completions, {"messages": turns}, sampling)
+
+    def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """How `prompt` goes on, as it is."""
+        return self._answer(self._server.handle_completions, {"prompt": prompt}, sampling)
+
+    async def _answer(
+        self, handle: Callable[..., Any], asked: dict[str, Any], sampling: Sampling
+    ) -> AsyncGenerator[Delta, None]:
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         stopped = threading.Event()
@@ -100,8 +118,8 @@ class LlamaCpp:
             loop.call_soon_threadsafe(chunks.put_nowait, chunk)
             return stopped.is_set()
 
-        request = self._request(messages, sampling)
-        work = loop.run_in_executor(self._threads, self._server.handle_chat_completions, request, take)
+        request = {**asked, **self._request(sampling)}
+        work = loop.run_in_executor(self._threads, handle, request, take)
         work.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
             finish = FinishReason.STOP
@@ -109,7 +127,7 @@ class LlamaCpp:
                 if error := chunk.get("error"):
                     raise _failure(error)
                 for choice in chunk["choices"]:
-                    if text := choice["delta"].get("content"):
+                    if text := choice["delta"].get("content") if "delta" in choice else choice["text"]:
                         yield Delta(text)
                     if choice["finish_reason"] == "length":
                         finish = FinishReason.LENGTH
@@ -125,7 +143,7 @@ class LlamaCpp:
     def close(self) -> None:
         """Nothing: freeing llama.cpp's server may hang for ever, so the process's end does it."""
 
-    def _request(self, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+    def _request(self, sampling: Sampling) -> dict[str, Any]:
         asked = {
             "temperature": self._options.temperature,
             "repetition_penalty": self._options.repetition_penalty,
@@ -134,16 +152,10 @@ class LlamaCpp:
         return {
             **asked,
             "repeat_penalty": asked.pop("repetition_penalty"),
-            "messages": [{"role": message.role.value, "content": _plain(message.content)} for message in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,  # so that a cancel is noticed while the prompt is still being read
         }
-
-
-def _plain(text: str) -> str:
-    """`text` without marks of the model's own: a caller's `<|im_end|>` would be taken for the end of his turn."""
-    return text.replace("<|", "< |")
 
 
 def _path(options: LlamaCppOptions, models_dir: Path) -> Path:

@@ -42,6 +42,11 @@ class _Scripted:
         """Never anything."""
         return None
 
+    @classmethod
+    def needs_bytes(cls, options: EngineOptions, models_dir: Path) -> int:
+        """What the test says."""
+        return int(getattr(options, "needs_bytes", 0))
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -68,7 +73,7 @@ class ScriptedSpeechToText(_Scripted):
         """What it pretends to be."""
         return EngineInfo(name="scripted", model="fixed", languages=("en",))
 
-    def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
+    def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
         """The words of its options, whatever the clip."""
         _wait(self._options.delay_s, cancelled)
         return Transcript(self._options.text, language or "en")
@@ -85,6 +90,8 @@ class ScriptedLanguageModelOptions(EngineOptions):
     """How long each further word takes [s]."""
     slots: int = Field(default=8, ge=1)
     """Conversations at once."""
+    needs_bytes: int = Field(default=0, ge=0)
+    """Memory that it says it will need [bytes]."""
 
 
 class ScriptedLanguageModel(_Scripted):
@@ -101,9 +108,17 @@ class ScriptedLanguageModel(_Scripted):
         """What it pretends to be."""
         return EngineInfo(name="scripted", model="template", languages=("en",), context_window=_WINDOW)
 
-    async def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
+    def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The filled-in template; a token is a word."""
-        answer = self._options.answer.replace("{text}", messages[-1].content)
+        heard = "\n".join(message.content for message in messages)
+        return self._say(messages[-1].content, heard, sampling)
+
+    def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        """The template, filled in with the whole prompt."""
+        return self._say(prompt, prompt, sampling)
+
+    async def _say(self, question: str, heard: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        answer = self._options.answer.replace("{text}", question)
         words = answer.split(" ")
         said = words[: sampling.max_tokens]
         await asyncio.sleep(self._options.delay_s)
@@ -113,7 +128,7 @@ class ScriptedLanguageModel(_Scripted):
             yield Delta(f" {word}" if number else word)
         yield Delta(
             finish_reason=FinishReason.STOP if said == words else FinishReason.LENGTH,
-            prompt_tokens=sum(len(message.content.split()) for message in messages),
+            prompt_tokens=len(heard.split()),
             completion_tokens=len(said),
         )
 

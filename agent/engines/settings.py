@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,3 +27,32 @@ class EngineSettings(BaseModel):
     """How long a cancelled call may go on [s]; past it the engine's process is started anew."""
     environment: dict[str, str] = Field(default_factory=lambda: {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
     """Environment of the engine's process, beside the agent's own."""
+
+
+class LanguageModelSettings(EngineSettings):
+    """Which engine answers with which model, and how it is asked."""
+
+    template: str | None = None
+    """How a conversation becomes a prompt: chatml, llama-3, mistral, plain or Jinja; the engine's own when left out."""
+    system: str | None = None
+    """Instruction to this model, in place of the one in `chat`; empty for none."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer of this model [tokens], in place of the one in `chat`."""
+
+
+class RegisteredModel(LanguageModelSettings):
+    """One more language model, for requests that name it."""
+
+    load: Literal["start", "demand"] = "demand"
+    """When it is loaded: with the agent, or when a request or an operator first wants it."""
+
+
+class MemorySettings(BaseModel):
+    """How much memory engines may take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    check: bool = True
+    """Refuse to load what would not fit, by the size of its files."""
+    reserve_bytes: int = Field(default=256 * 2**20, ge=0)
+    """What must stay free beside every engine [bytes]."""

@@ -53,6 +53,11 @@ class PocketSphinx:
             return not_installed("pocketsphinx", extra="embedded")
         return None
 
+    @classmethod
+    def needs_bytes(cls, options: PocketSphinxOptions, models_dir: Path) -> int:
+        """As measured of the model in the package."""
+        return 120 * 2**20
+
     @property
     def info(self) -> EngineInfo:
         """The model inside the package."""
@@ -64,7 +69,7 @@ class PocketSphinx:
             sample_rate=_RATE_HZ,
         )
 
-    def transcribe(self, audio: Audio, *, language: str | None, cancelled: CancelFlag) -> Transcript:
+    def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
         """The words in `audio`, in small letters. One native call: `cancelled` is looked at only before it."""
         if language not in (None, "auto") and language.partition("-")[0] != "en":
             raise EngineError(

@@ -84,6 +84,11 @@ class Flite:
             return f"{_LIBRARY} is not installed; on Debian, `apt-get install libflite1` brings it"
         return None
 
+    @classmethod
+    def needs_bytes(cls, options: FliteOptions, models_dir: Path) -> int:
+        """As measured."""
+        return 64 * 2**20
+
     @property
     def info(self) -> EngineInfo:
         """The voices found, the default first."""

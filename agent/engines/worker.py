@@ -14,13 +14,14 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.contract.terms import Stage
+from agent.engines.base import Delta, LanguageModel
 from agent.engines.calls import (
     Chat,
     Failure,
@@ -34,6 +35,7 @@ from agent.engines.calls import (
     Transcribed,
 )
 from agent.engines.frames import Frame, Kind, read_frame
+from agent.engines.prompt import PromptTemplate
 from agent.engines.registry import choose, leaf
 from agent.errors import AgentError, EngineError
 from agent.memory import resident_bytes
@@ -60,6 +62,7 @@ class Worker:
         self._writer = writer
         self._thread = ThreadPoolExecutor(1, f"{stage.value}-engine")
         self._calls: dict[int, _Call] = {}
+        self._template: PromptTemplate | None = None
         self._engine: Any = None  # one of the three ports: its stage's answerer below knows which
         self._answer: Callable[[Frame, _Call], Awaitable[Frame]] = {
             Stage.STT: self._transcribe,
@@ -81,6 +84,7 @@ class Worker:
 
     async def _load(self, load: Load) -> bool:
         try:
+            self._template = PromptTemplate.of(load.template) if load.template else None
             self._engine = await self._in_thread(_build, self._stage, load)
         except Exception as exc:  # noqa: BLE001 - the boundary
             await self._send(_failure(self._stage, exc).frame())
@@ -123,16 +127,26 @@ class Worker:
             self._engine.transcribe,
             asked.audio,
             language=asked.language,
+            prompt=asked.prompt,
             cancelled=call.cancelled.is_set,
         )
         return Transcribed(transcript=transcript).frame(frame.call)
 
     async def _chat(self, frame: Frame, call: _Call) -> Frame:
         asked = Chat.of(frame)
-        async with aclosing(self._engine.chat(asked.messages, asked.sampling)) as answer:
+        async with aclosing(self._answer_to(asked)) as answer:
             async for delta in answer:
                 await self._send(Piece(delta=delta).frame(frame.call))
         return Frame(Kind.DONE, frame.call)
+
+    def _answer_to(self, asked: Chat) -> AsyncGenerator[Delta, None]:
+        llm: LanguageModel = self._engine
+        if isinstance(asked.asked, str):
+            return llm.complete(asked.asked, asked.sampling)
+        if self._template:
+            prompt = self._template.render(asked.asked)
+            return llm.complete(prompt, self._template.stopping(asked.sampling))
+        return llm.chat(asked.asked, asked.sampling)
 
     async def _synthesize(self, frame: Frame, call: _Call) -> Frame:
         asked = Synthesize.of(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Request
-from agent.contract.terms import Stage
+from agent.contract.terms import Mode, Stage
 
 
 def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
@@ -16,6 +16,14 @@ def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
         raise ContractError(
             ErrorCode.BAD_REQUEST, f"exactly one of text, audio and messages is needed; here is {found}", field="text"
         )
+    if request.mode is Mode.RAW:
+        for name in ("messages", "system"):
+            if getattr(request, name) is not None:
+                raise ContractError(
+                    ErrorCode.BAD_REQUEST,
+                    f"mode raw gives the model the question as it is; leave out {name}",
+                    field=name,
+                )
     stages = {Stage.LLM}
     if given == ["audio"]:
         stages.add(Stage.STT)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import (
+from agent.contract.reply import (
     AudioBody,
     Context,
     EngineNames,
     ErrorBody,
     Rates,
     Reply,
+    SegmentBody,
     Timings,
     TranscriptBody,
     Usage,
@@ -47,7 +48,17 @@ class Draft:
 
     def heard(self, heard: Heard) -> None:
         """Speech to text is done."""
-        self.transcript = TranscriptBody(text=heard.transcript.text, language=heard.transcript.language)
+        transcript = heard.transcript
+        self.transcript = TranscriptBody(
+            text=transcript.text,
+            language=transcript.language,
+            language_probability=transcript.language_probability,
+            segments=tuple(
+                SegmentBody(text=each.text, start_ms=round(each.start_s * 1_000), end_ms=round(each.end_s * 1_000))
+                for each in transcript.segments
+            )
+            or None,
+        )
         self.rates["stt_rtf"] = heard.seconds / heard.clip_s
         self._did(Stage.STT, heard.seconds, heard.engine)
 

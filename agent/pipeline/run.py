@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from agent.contract.errors import ContractError
 from agent.contract.events import Event, EventType
 from agent.contract.limits import DEFAULT_DEADLINE_MS
-from agent.contract.messages import Reply
+from agent.contract.reply import Reply
 from agent.contract.terms import ReplyMode, Stage
 from agent.errors import Cancelled, Expired
 from agent.journal.entries import Admitted, ReplyTo, RunKey
@@ -110,7 +110,9 @@ class Run:
         request, question = self.admitted.request, self.admitted.request.text or ""
         if Stage.STT in self.plan:
             self.tell(EventType.STT_START)
-            heard = await stages.transcribe(self.admitted.clip or b"", language=request.language)
+            heard = await stages.transcribe(
+                self.admitted.clip or b"", language=request.language, prompt=request.stt.prompt or ""
+            )
             question = heard.transcript.text
             self._draft.heard(heard)
             self.tell(EventType.STT_END, text=question, language=heard.transcript.language)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -13,9 +13,10 @@ from typing import Protocol, TypeVar
 from agent.audio import Audio, decode_wav, encode_wav
 from agent.contract.base64 import encode_base64
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import AudioBody, Message, Request, VoiceOptions
-from agent.contract.terms import Role, Stage
-from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextToSpeech, Delta, Transcript
+from agent.contract.messages import Message, Request, Sampling, VoiceOptions
+from agent.contract.reply import AudioBody
+from agent.contract.terms import Mode, Role, Stage
+from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, Delta, ServedModel, Transcript
 from agent.errors import AudioError, EngineDied, EngineError
 
 logger = logging.getLogger(__name__)
@@ -76,12 +77,11 @@ class Engines(Protocol):
         """Speech to text."""
 
     @property
-    def llm(self) -> AsyncLanguageModel | None:
-        """Language model."""
-
-    @property
     def tts(self) -> AsyncTextToSpeech | None:
         """Text to speech."""
+
+    async def language_model(self, name: str | None) -> ServedModel:
+        """The language model `name`, None for the agent's own. EngineError where there is none."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +96,23 @@ class Stages:
     max_tokens: int
     """Longest answer, where a request does not say [tokens]."""
 
-    async def transcribe(self, wav: bytes, *, language: str | None) -> Heard:
+    async def transcribe(self, wav: bytes, *, language: str | None, prompt: str = "") -> Heard:
         """What is said in `wav`. Raises AudioError where it cannot be read or nothing is said."""
         engine = _at_hand(self.engines.stt, Stage.STT)
         start = time.monotonic()
         audio = await asyncio.to_thread(_audible, wav, self.max_audio_s)
         wanted = None if language == "auto" else language
-        transcript = await _twice(lambda: engine.transcribe(audio, language=wanted))
+        transcript = await _twice(lambda: engine.transcribe(audio, language=wanted, prompt=prompt))
         if not transcript.text.strip():
             raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
         return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
 
     async def chat(self, request: Request, question: str, writer: Writer) -> Answer:
         """The answer to `question`, or to the conversation that `request` brings; `writer` gets its pieces."""
-        engine = _at_hand(self.engines.llm, Stage.LLM)
-        messages = self._messages(request, question)
-        sampling = request.params.model_copy(update={"max_tokens": request.params.max_tokens or self.max_tokens})
+        model = await self.engines.language_model(request.model)
+        engine = model.engine
+        most = request.params.max_tokens or model.max_tokens or self.max_tokens
+        sampling = request.params.model_copy(update={"max_tokens": most})
         start = time.monotonic()
         first: float | None = None
 
@@ -120,7 +121,7 @@ class Stages:
             pieces: list[str] = []
             end = Delta()
             writer.began()
-            async with aclosing(engine.chat(messages, sampling)) as deltas:
+            async with aclosing(self._answer(model, request, question, sampling)) as deltas:
                 async for delta in deltas:
                     if piece := _encodable(delta.text):
                         first = first or time.monotonic() - start
@@ -143,9 +144,17 @@ class Stages:
         took = time.monotonic() - start
         return Spoken(await asyncio.to_thread(_body, audio, voice.sample_rate), took, engine.info.label)
 
-    def _messages(self, request: Request, question: str) -> list[Message]:
+    def _answer(
+        self, model: ServedModel, request: Request, question: str, sampling: Sampling
+    ) -> AsyncGenerator[Delta, None]:
+        if request.mode is Mode.RAW:
+            return model.engine.complete(question, sampling)
+        system = request.system or (self.system if model.system is None else model.system)
+        return model.engine.chat(self._messages(request, question, system), sampling)
+
+    @staticmethod
+    def _messages(request: Request, question: str, system: str) -> list[Message]:
         messages = request.messages or [Message(role=Role.USER, content=question)]
-        system = request.system or self.system
         if not system or messages[0].role is Role.SYSTEM:
             return messages
         return [Message(role=Role.SYSTEM, content=system), *messages]

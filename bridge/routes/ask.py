@@ -11,7 +11,8 @@ from fastapi import Request as HttpRequest
 from agent.contract.base64 import decode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import Limits
-from agent.contract.messages import Reply, Request
+from agent.contract.messages import Request
+from agent.contract.reply import Reply
 from agent.contract.terms import ReplyMode, Status
 from bridge.access import check_access
 from bridge.errors import NotAcceptable, failed

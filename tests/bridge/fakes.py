@@ -8,8 +8,9 @@ from typing_extensions import Self
 
 from agent.contract.errors import ContractError
 from agent.contract.limits import Limits
-from agent.contract.messages import AudioBody, ErrorBody, Reply, Request, TranscriptBody
+from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
+from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
 from agent.contract.terms import Presence, Stage, Status
 from bridge.agent import Agent
 

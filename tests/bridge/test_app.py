@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from agent.contract.messages import Reply
+from agent.contract.reply import Reply
 from agent.contract.terms import Presence
 from bridge.app import create_app
 from bridge.settings import BridgeSettings

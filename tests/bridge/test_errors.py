@@ -3,7 +3,7 @@
 import pytest
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import ErrorBody, Reply
+from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from bridge.errors import HTTP_STATUS, failed, problem
 

@@ -12,27 +12,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import agent.contract
+from agent.contract.admin import AdminRequest, Health, ModelInfo, ModelList
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event
 from agent.contract.limits import MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, Limits
-from agent.contract.messages import (
+from agent.contract.messages import Cancel, HearingOptions, Message, Request, Sampling, StreamOptions, VoiceOptions
+from agent.contract.presence import EngineInfo, EngineState, Info, State
+from agent.contract.reply import (
     AudioBody,
-    Cancel,
     Context,
     EngineNames,
     ErrorBody,
-    Message,
     Rates,
     Reply,
-    Request,
-    Sampling,
-    StreamOptions,
+    SegmentBody,
     Timings,
     TranscriptBody,
     Usage,
-    VoiceOptions,
 )
-from agent.contract.presence import EngineInfo, EngineState, Info, State
 from agent.contract.terms import ReplyMode, Role, Stage
 from agent.contract.wire import WireModel
 
@@ -45,7 +42,8 @@ ERROR = (
     '{"code":"busy","message":"256 requests wait already","stage":"stt","field":"audio","reason":"full",'
     '"retriable":true,"retry_after_ms":1500,"limit":256.0,"actual":257.0}'
 )
-TRANSCRIPT = '{"text":"what time is it","language":"en"}'
+SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
+TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
 AUDIO = '{"data":"UklGRg==","format":"wav","sample_rate":22050,"duration_ms":2140}'
 CONTEXT = '{"prompt_tokens":812,"window":4096}'
 USAGE = '{"prompt_tokens":812,"completion_tokens":57}'
@@ -58,23 +56,36 @@ LIMITS = (
 )
 ENGINE_INFO = (
     '{"name":"flite","model":"slt","version":"2.2","languages":["en"],"voices":["slt","rms"],'
-    '"sample_rate":16000,"context_window":4096}'
+    '"sample_rate":16000,"device":"cpu","context_window":4096}'
 )
 ENGINE_STATE = '{"ready":true,"restarts":1,"memory_bytes":123456789}'
+
+INFO = (
+    '{"v":1,"agent":"orin","version":"1.0.0","operations":["chat"],"reply_modes":["text"],'
+    f'"audio_formats":["wav"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}},"models":["default","mistral-7b"]}}'
+)
+STATE = (
+    '{"v":1,"phase":"ready","accepting":true,"queued":2,"running":1,"max_queued":256,"memory_bytes":98765432,'
+    f'"engines":{{"llm":{ENGINE_STATE}}}}}'
+)
+MODEL = f'{{"name":"mistral-7b","engine":"mlc","loaded":true,"info":{ENGINE_INFO},"state":{ENGINE_STATE}}}'
 
 SAMPLES: dict[type[WireModel], str] = {
     Message: '{"role":"user","content":"What time is it?"}',
     Sampling: SAMPLING,
     VoiceOptions: VOICE,
+    HearingOptions: '{"prompt":"EdgeVoice, Jetson"}',
     StreamOptions: '{"text":true}',
     Request: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both","text":"Hi","audio":"UklGRg==",'
-        '"messages":[{"role":"user","content":"Hi"}],"system":"Be brief.","language":"en",'
+        '"messages":[{"role":"user","content":"Hi"}],"model":"mistral-7b","mode":"raw",'
+        '"system":"Be brief.","language":"en",'
         '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"stream":{"text":true},'
-        f'"params":{SAMPLING},"tts":{VOICE},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
+        f'"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
     ),
     Cancel: '{"id":"9f2c"}',
     ErrorBody: ERROR,
+    SegmentBody: SEGMENT,
     TranscriptBody: TRANSCRIPT,
     AudioBody: AUDIO,
     Context: CONTEXT,
@@ -85,21 +96,19 @@ SAMPLES: dict[type[WireModel], str] = {
     Reply: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","status":"ok","reply_mode":"both",'
         f'"transcript":{TRANSCRIPT},"text":"It is noon.","finish_reason":"stop","audio":{AUDIO},"context":{CONTEXT},'
-        f'"usage":{USAGE},"timings_ms":{TIMINGS},"rates":{RATES},"engines":{ENGINES},"error":{ERROR},'
+        f'"usage":{USAGE},"timings_ms":{TIMINGS},"rates":{RATES},"engines":{ENGINES},"result":{{"models":[]}},"error":{ERROR},'
         '"replayed":true,"agent":"orin","metadata":{"room":"kitchen"}}'
     ),
     Event: '{"type":"token","id":"9f2c","seq":3,"t_ms":412.5,"text":"It is","language":"en","delta":" noon"}',
     Limits: LIMITS,
     EngineInfo: ENGINE_INFO,
-    Info: (
-        '{"v":1,"agent":"orin","version":"1.0.0","operations":["chat"],"reply_modes":["text"],'
-        f'"audio_formats":["wav"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}}}}'
-    ),
+    Info: INFO,
     EngineState: ENGINE_STATE,
-    State: (
-        '{"v":1,"phase":"ready","accepting":true,"queued":2,"running":1,"max_queued":256,"memory_bytes":98765432,'
-        f'"engines":{{"llm":{ENGINE_STATE}}}}}'
-    ),
+    State: STATE,
+    AdminRequest: '{"v":1,"id":"9f2c","reply_to":"edgevoice/v1/orin/reply/operator/9f2c","model":"mistral-7b"}',
+    ModelInfo: MODEL,
+    ModelList: f'{{"models":[{MODEL}]}}',
+    Health: (f'{{"info":{INFO},"state":{STATE},"models":[{MODEL}],"uptime_s":12.5,"available_bytes":4000000000}}'),
 }
 """As on the wire, with every field: a change of the wire shows as a change of a line here."""
 
@@ -147,7 +156,7 @@ class TestCompatibility:
     def test_a_reply_with_news_is_read_by_an_old_caller(self):
         assert Reply.decode(b'{"id":"1","status":"ok","agent":"orin","mood":"good"}').id == "1"
 
-    @pytest.mark.parametrize("field", ["mode", "replymode", "TEXT"])
+    @pytest.mark.parametrize("field", ["moode", "replymode", "TEXT"])
     def test_a_mistyped_field_of_a_request_is_named(self, field):
         error = refusal(json.dumps({"text": "Hi", field: 1}).encode())
 

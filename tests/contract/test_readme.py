@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.contract import limits, messages
+from agent.contract import reply as replies
 from agent.contract.errors import ErrorCode
 from agent.contract.events import EventType
-from agent.contract.terms import ID_PATTERN, Operation, ReplyMode
+from agent.contract.terms import ID_PATTERN, AdminOperation, Operation, ReplyMode
 from agent.contract.topics import Topics
 
 PAGE = (Path(messages.__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ def test_every_field_of_a_request_has_a_row(field):
     assert field in FIRST_CELLS
 
 
-@pytest.mark.parametrize("field", messages.Reply.model_fields)
+@pytest.mark.parametrize("field", replies.Reply.model_fields)
 def test_every_field_of_a_reply_has_a_row(field):
     assert field in FIRST_CELLS
 
@@ -31,13 +32,14 @@ def test_every_field_of_a_reply_has_a_row(field):
     [
         ("params", messages.Sampling),
         ("tts", messages.VoiceOptions),
-        ("audio", messages.AudioBody),
-        ("timings_ms", messages.Timings),
-        ("rates", messages.Rates),
-        ("usage", messages.Usage),
-        ("context", messages.Context),
-        ("error", messages.ErrorBody),
-        ("transcript", messages.TranscriptBody),
+        ("stt", messages.HearingOptions),
+        ("audio", replies.AudioBody),
+        ("timings_ms", replies.Timings),
+        ("rates", replies.Rates),
+        ("usage", replies.Usage),
+        ("context", replies.Context),
+        ("error", replies.ErrorBody),
+        ("transcript", replies.TranscriptBody),
     ],
 )
 def test_nested_fields_are_named(name, model):
@@ -58,11 +60,17 @@ def test_every_topic_has_a_row():
     topics = Topics("", "{agent}")
     built = [topics.request("{client}", operation) for operation in Operation]
     reply = topics.reply("{client}", "{id}")
+    built.append(topics.admin("{client}", AdminOperation.DRAIN).replace("/drain", "/{operation}"))
     built += [reply, topics.event(reply), topics.status, topics.info, topics.state]
     built.append(topics.wav("{client}", "{id}", ReplyMode.TEXT).replace("/text", "/{reply_mode}"))
     assert sorted(topic.removeprefix("/") for topic in built) == sorted(
         cell for cell in FIRST_CELLS if cell.startswith("{agent}")
     )
+
+
+@pytest.mark.parametrize("operation", AdminOperation)
+def test_every_operators_call_is_explained(operation):
+    assert f"`{operation.value}`" in PAGE.split("## Operators", 1)[1]
 
 
 def test_numbers_are_the_constants():

@@ -12,7 +12,7 @@ from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Role, Stage
 from agent.engines import calls
-from agent.engines.base import Delta, Transcript
+from agent.engines.base import Delta, Segment, Transcript
 from agent.engines.frames import Frame, read_frame
 from agent.errors import EngineError
 
@@ -22,12 +22,13 @@ SAID = [
     calls.Load(name="scripted", options={"slots": 2, "voice": None}, models_dir=Path("/models")),
     calls.Ready(info=INFO, slots=2, memory_bytes=None),
     calls.Pong(memory_bytes=7),
-    calls.Transcribed(transcript=Transcript("it is r\u00e9sum\u00e9", "en")),
-    calls.Chat(messages=[Message(role=Role.USER, content="Hi")], sampling=Sampling(stop=("a", "b"), seed=0)),
+    calls.Transcribed(transcript=Transcript("it is r\u00e9sum\u00e9", "en", 0.5, (Segment("it", 0.0, 1.5),))),
+    calls.Chat(asked=[Message(role=Role.USER, content="Hi")], sampling=Sampling(stop=("a", "b"), seed=0)),
+    calls.Chat(asked="[INST] Hi [/INST]", sampling=Sampling()),
     calls.Piece(delta=Delta(" word")),
     calls.Piece(delta=Delta("", FinishReason.LENGTH, 3, 4, None, 2.5)),
     calls.Synthesize(text="Hi", voice=None, speed=1.25),
-    calls.Failure(code=ErrorCode.NOT_FOUND, message="no voice", reason=None),
+    calls.Failure(code=ErrorCode.NOT_FOUND, message="no voice", reason=None, limit=3.0, actual=4.0),
 ]
 
 
@@ -52,7 +53,7 @@ async def test_it_arrives_as_it_was(said):
 @pytest.mark.parametrize("samples", [np.linspace(-1, 1, 777, dtype=np.float32), np.zeros(0, np.float32)])
 async def test_sound_arrives_as_it_was(samples):
     for said in (
-        calls.Transcribe(audio=Audio(samples, 22_050), language="en"),
+        calls.Transcribe(audio=Audio(samples, 22_050), language="en", prompt=""),
         calls.Synthesized(audio=Audio(samples[::2], 22_050)),
     ):
         got = type(said).of(await arrived(said.frame(3)))

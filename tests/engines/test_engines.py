@@ -67,8 +67,8 @@ async def test_speech_to_text(engine, name):
     assert stt.state.ready
     noise = np.random.default_rng(7).normal(0, 0.01, 8_000).astype(np.float32)
     for rate in (8_000, 16_000, 48_000):
-        assert isinstance((await stt.transcribe(Audio(noise, rate), language="en")).text, str)
-    await stt.transcribe(Audio(noise[:1], 16_000), language=None)
+        assert isinstance((await stt.transcribe(Audio(noise, rate), language="en", prompt="")).text, str)
+    await stt.transcribe(Audio(noise[:1], 16_000), language=None, prompt="")
 
 
 @pytest.mark.parametrize("name", engines(Stage.TTS))
@@ -153,7 +153,7 @@ async def test_flite_is_understood_by_pocketsphinx(engine):
     stt = await engine(Stage.STT, "pocketsphinx")
     wrong = total = 0
     for sentence in SENTENCES:
-        heard = await stt.transcribe(await tts.synthesize(sentence, voice=None, speed=1.0), language="en")
+        heard = await stt.transcribe(await tts.synthesize(sentence, voice=None, speed=1.0), language="en", prompt="")
         wrong += word_errors(sentence, heard.text)
         total += len(sentence.split())
     assert wrong / total <= 0.25
@@ -163,5 +163,5 @@ async def test_flite_is_understood_by_pocketsphinx(engine):
 async def test_pocketsphinx_says_which_language_it_hears(engine):
     stt = await engine(Stage.STT, "pocketsphinx")
     with pytest.raises(EngineError, match="English") as caught:
-        await stt.transcribe(Audio(np.zeros(1_600, np.float32), 16_000), language="de")
+        await stt.transcribe(Audio(np.zeros(1_600, np.float32), 16_000), language="de", prompt="")
     assert caught.value.code is ErrorCode.BAD_REQUEST

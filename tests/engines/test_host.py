@@ -102,14 +102,14 @@ async def test_a_killed_worker_fails_its_calls_and_is_started_again(hosted):
         raise RuntimeError("nobody's business")
 
     stt = await hosted(Stage.STT, delay_s=FOR_EVER_S, on_change=on_change)
-    call = await asked(stt.transcribe(CLIP, language=None))
+    call = await asked(stt.transcribe(CLIP, language=None, prompt=""))
     killed = stt.pid
     os.kill(killed, signal.SIGKILL)
     with pytest.raises(EngineDied, match="SIGKILL") as caught:
         await call
     assert caught.value.code is ErrorCode.STT_FAILED
     assert not stt.state.ready
-    await cancel(await asked(stt.transcribe(CLIP, language=None)))  # made meanwhile, it waits
+    await cancel(await asked(stt.transcribe(CLIP, language=None, prompt="")))  # made meanwhile, it waits
     while not stt.state.ready:
         await asyncio.sleep(0.01)
     assert stt.state.restarts == 1
@@ -143,7 +143,7 @@ async def test_calls_wait_no_longer_than_a_load_may_take(tmp_path):
     settings = EngineSettings(name="scripted", load_timeout_s=0.01)
     stt = SpeechToTextHost(Stage.STT, settings, tmp_path, on_change=lambda: None)  # never started, so never ready
     with pytest.raises(EngineError, match="not ready") as caught:
-        await stt.transcribe(CLIP, language=None)
+        await stt.transcribe(CLIP, language=None, prompt="")
     assert caught.value.code is ErrorCode.MODEL_NOT_READY
     assert not stt.state.ready
 
@@ -155,19 +155,19 @@ async def test_a_worker_that_dies_again_and_again_is_started_ever_later(hosted, 
         os.kill(stt.pid, signal.SIGKILL)
         while stt.state.ready:
             await asyncio.sleep(0.01)
-        assert await stt.transcribe(CLIP, language=None)
+        assert await stt.transcribe(CLIP, language=None, prompt="")
     pauses = re.findall(r"starts again in ([\d.]+) s", caplog.text)
     assert pauses == ["0.1", "0.2", "0.4"]
 
 
 async def test_a_closed_engine_refuses_calls(hosted):
     stt = await hosted(Stage.STT, delay_s=FOR_EVER_S)
-    call = await asked(stt.transcribe(CLIP, language=None))
+    call = await asked(stt.transcribe(CLIP, language=None, prompt=""))
     await stt.close()
     with pytest.raises(EngineDied, match="closed"):
         await call
     with pytest.raises(EngineError, match="not ready"):
-        await stt.transcribe(CLIP, language=None)
+        await stt.transcribe(CLIP, language=None, prompt="")
 
 
 async def test_why_it_cannot_load_is_said(hosted):
@@ -202,7 +202,7 @@ async def test_calls_are_answered_in_the_order_they_came(hosted):
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        await stt.transcribe(CLIP, language=None)
+        await stt.transcribe(CLIP, language=None, prompt="")
         order.append(number)
 
     await asyncio.gather(*(ask(number) for number in range(20)))
