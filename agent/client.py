@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
+from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.messages import Cancel, Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
-from agent.contract.terms import Operation, Presence
+from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
@@ -22,6 +23,7 @@ from agent.mqtt.settings import MqttSettings
 
 _CONNECT_PATIENCE_S = 3.0
 _SILENCE_AFTER_DEADLINE_S = 1.0
+_ADMIN_TIMEOUT_S = 180.0
 
 
 class NoReply(Exception):
@@ -106,7 +108,29 @@ class AgentClient:
         topic = self._topics.request(self._client, operation)
         publication = Publication(topic, request.encode(), content_type="application/json")
         self._check_size(request, publication)
-        wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
+        return await self._reply_to(request_id, publication, deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S)
+
+    async def administer(
+        self, operation: AdminOperation, *, model: str | None = None, timeout_s: float = _ADMIN_TIMEOUT_S
+    ) -> Reply:
+        """The reply to an operator's call; ContractError(forbidden) where the broker does not let this user make it.
+
+        NoReply where nothing is heard within `timeout_s`, which on MQTT 3.1.1 may mean the same.
+        """
+        await self._connected(_CONNECT_PATIENCE_S)
+        if self.presence is Presence.OFFLINE:
+            raise self._offline()
+        asked = AdminRequest(id=uuid.uuid4().hex, model=model)
+        topic = self._topics.admin(self._client, operation)
+        publication = Publication(topic, asked.encode(), content_type="application/json")
+        return await self._reply_to(str(asked.id), publication, timeout_s)
+
+    def cancel(self, request_id: str) -> None:
+        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
+        topic = self._topics.request(self._client, Operation.CANCEL)
+        self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
+
+    async def _reply_to(self, request_id: str, publication: Publication, wait_s: float) -> Reply:
         pending = self._pending.get(request_id) or self._send(request_id, publication)
         if pending.publication.payload != publication.payload:
             raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
@@ -119,11 +143,6 @@ class AgentClient:
             pending.callers -= 1
             if not pending.callers:
                 del self._pending[request_id]
-
-    def cancel(self, request_id: str) -> None:
-        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
-        topic = self._topics.request(self._client, Operation.CANCEL)
-        self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
 
     def _send(self, request_id: str, publication: Publication) -> _Pending:
         pending = _Pending(publication, asyncio.get_running_loop().create_future())

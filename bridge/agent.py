@@ -8,7 +8,7 @@ from agent.client import AgentClient
 from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
-from agent.contract.terms import Presence
+from agent.contract.terms import AdminOperation, Presence
 
 
 class Agent(Protocol):
@@ -32,6 +32,9 @@ class Agent(Protocol):
 
     async def ask(self, request: Request, /) -> Reply:
         """The terminal reply to `request`; raises ContractError or NoReply."""
+
+    async def administer(self, operation: AdminOperation, /, *, model: str | None = None) -> Reply:
+        """The reply to an operator's call; raises ContractError or NoReply."""
 
     def cancel(self, request_id: str, /) -> None:
         """Stops a request; whoever awaits it gets its terminal reply."""

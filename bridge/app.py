@@ -13,7 +13,7 @@ from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
 from bridge.errors import add_handlers
 from bridge.openapi import describe
-from bridge.routes import ask, health
+from bridge.routes import admin, ask, health
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
@@ -38,6 +38,7 @@ def create_app(settings: BridgeSettings | None = None, *, agent: Agent | None = 
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     add_handlers(app)
     app.include_router(ask.router)
+    app.include_router(admin.router)
     app.include_router(health.router)
     describe(app)
     return app

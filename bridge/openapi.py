@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Request, Sampling, VoiceOptions
+from agent.contract.messages import HearingOptions, Request, Sampling, VoiceOptions
 from agent.contract.reply import Reply
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
 from bridge.negotiation import JSON, WAV
@@ -21,7 +21,7 @@ _MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Reply, "serialization"),
     (Problem, "serialization"),
 ]
-_PLAIN_FIELDS = ("id", "session_id", "reply_mode", "text", "system", "language", "deadline_ms")
+_PLAIN_FIELDS = ("id", "session_id", "reply_mode", "text", "model", "mode", "system", "language", "deadline_ms")
 
 
 def describe(app: FastAPI) -> None:
@@ -48,7 +48,7 @@ def _flat_fields() -> dict[str, Any]:
     """The fields that forms and query parameters can carry, each with its schema."""
     envelope = Request.model_json_schema(ref_template=_REF)["properties"]
     flat = {name: envelope[name] for name in _PLAIN_FIELDS}
-    for parent, model in (("tts", VoiceOptions), ("params", Sampling)):
+    for parent, model in (("tts", VoiceOptions), ("stt", HearingOptions), ("params", Sampling)):
         properties = model.model_json_schema(ref_template=_REF)["properties"]
         flat |= {f"{parent}.{name}": schema for name, schema in properties.items() if schema.get("type") != "array"}
     return {name: _never_null(schema) for name, schema in flat.items()}
@@ -134,5 +134,7 @@ def _answers() -> dict[str, Any]:
     }
 
 
+PROBLEMS: dict[int | str, dict[str, Any]] = _problems()
+"""What any route may answer instead, by status."""
 ASK: dict[str, Any] = {"parameters": _parameters(_flat_fields()), "requestBody": _request_body(_flat_fields())}
-ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), **_problems()}
+ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), **PROBLEMS}

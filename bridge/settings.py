@@ -37,6 +37,8 @@ class BridgeSettings(BaseSettings):
     """Answer whoever reaches the bridge, also from other machines. There are no API keys yet."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names to answer for beside this machine's own: a proxy's that it passes on, a web page's that may ask."""
+    admin: bool = False
+    """Offer the operators' routes; the broker's ACL and the agent's `operators` must let the bridge, too."""
     base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""
     agent: Id = DEFAULT_AGENT

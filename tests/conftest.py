@@ -41,5 +41,5 @@ def broker_folder():
 @pytest.fixture
 async def broker(broker_folder):
     """A Mosquitto from the shipped files, with the users `agent`, `bridge`, `demo` and `other`."""
-    async with Broker(broker_folder, users=(*USERS, "other")) as running:
+    async with Broker(broker_folder, users=(*USERS, "other"), operators=("operator",)) as running:
         yield running

@@ -17,7 +17,7 @@ from agent.engines.calls import Failure, Load, Pong, Ready
 from agent.engines.frames import Frame, Kind
 from agent.engines.inflight import CallsInFlight
 from agent.engines.process import WorkerProcess
-from agent.engines.settings import EngineSettings
+from agent.engines.settings import EngineSettings, LanguageModelSettings
 from agent.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -163,7 +163,12 @@ class Keeper:
         worker = await WorkerProcess.spawn(self._stage, self._settings.environment)
         ready = None
         try:
-            load = Load(name=self._settings.name, options=self._settings.options, models_dir=self._models_dir)
+            load = Load(
+                name=self._settings.name,
+                options=self._settings.options,
+                models_dir=self._models_dir,
+                template=self._settings.template if isinstance(self._settings, LanguageModelSettings) else None,
+            )
             worker.send(load.frame())
             # When 3.10 is not supported anymore, use `async with asyncio.timeout(...):`
             first = await asyncio.wait_for(worker.receive(), timeout_s)

@@ -33,14 +33,19 @@ class Broker:
         folder: Path,
         *,
         users: Sequence[str] = USERS,
+        operators: Sequence[str] = (),
         port: int | None = None,
         directives: Mapping[str, str] | None = None,
     ) -> None:
-        """`folder` is a `run_folder()`; `port` None takes a free one; `directives` replace those of the conf."""
+        """`folder` is a `run_folder()`; `port` None takes a free one; `directives` replace those of the conf.
+
+        `operators` are users, too; each gets its line in the ACL.
+        """
         self.port = port or free_port()
         self._folder = folder / "broker"
         self._secrets = folder / "secrets"
-        self._users = users
+        self._users = tuple(dict.fromkeys((*users, *operators)))
+        self._operators = operators
         self._directives = directives or {}
         self._child = Child(
             "mosquitto",
@@ -108,7 +113,8 @@ class Broker:
             "persistence_location": f"{data}/",
         }
         conf.write_text(render(shipped("mosquitto.conf"), places), encoding="utf-8")
-        acl.write_text(shipped("acl"), encoding="utf-8")
+        lines = "".join(f"\nuser {user}\ntopic write +/+/+/admin/{user}/#\n" for user in self._operators)
+        acl.write_text(shipped("acl") + lines, encoding="utf-8")
         self._write_passwords(passwords)
         _hand_over(self._folder)
 

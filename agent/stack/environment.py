@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from agent.contract.topics import Topics
 from agent.mqtt.settings import MqttSettings
 from agent.stack.ports import HOST
-from agent.stack.settings import StackSettings
+from agent.stack.settings import Part, StackSettings
 
 _BROKERS = ("EDGEVOICE_MQTT", "EDGEVOICE_BRIDGE_MQTT")
 
@@ -21,6 +22,7 @@ def of_agent(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, jou
         {
             "EDGEVOICE_AGENT": topics.agent,
             "EDGEVOICE_BASE": topics.base,
+            "EDGEVOICE_OPERATORS": json.dumps(settings.operators),
             "EDGEVOICE_JOURNAL__PATH": str(settings.journal or journal),
             **({"EDGEVOICE_HOME": str(settings.home)} if settings.home else {}),
             **{f"EDGEVOICE_{stage}": engine.model_dump_json() for stage, engine in engines.items() if engine},
@@ -38,6 +40,7 @@ def of_bridge(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, po
             "EDGEVOICE_BRIDGE_BASE": topics.base,
             "EDGEVOICE_BRIDGE_HOST": HOST,
             "EDGEVOICE_BRIDGE_PORT": str(port),
+            "EDGEVOICE_BRIDGE_ADMIN": json.dumps(Part.BRIDGE.value in settings.operators),
             **_broker("EDGEVOICE_BRIDGE_MQTT__", mqtt),
             **settings.environment,
         }

@@ -41,7 +41,9 @@ class StackSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Anything else for agent and bridge, by the name of its environment variable."""
     users: tuple[str, ...] = ()
-    """Broker users beside `agent`, `bridge` and `demo`."""
+    """Broker users beside `agent`, `bridge`, `demo` and the operators."""
+    operators: tuple[str, ...] = ("operator",)
+    """Broker users who may make operators' calls; with `bridge` among them, so may its callers."""
     broker: Mapping[str, str] = field(default_factory=dict)
     """Directives of the shipped mosquitto.conf to set otherwise."""
     parts: tuple[Part, ...] = tuple(Part)

@@ -39,8 +39,13 @@ class Stack:
         settings = self.settings
         try:
             self.folder = self._on_exit.enter_context(run_folder())
-            users = (*USERS, *settings.users)
-            self.broker = Broker(self.folder, users=users, port=settings.mqtt_port, directives=settings.broker)
+            self.broker = Broker(
+                self.folder,
+                users=(*USERS, *settings.users),
+                operators=settings.operators,
+                port=settings.mqtt_port,
+                directives=settings.broker,
+            )
             self.http_port = settings.http_port or free_port()
             self._children: dict[Part, Broker | Child] = {
                 Part.BROKER: self.broker,

@@ -11,7 +11,7 @@ from agent.contract.limits import Limits
 from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
 from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
-from agent.contract.terms import Presence, Stage, Status
+from agent.contract.terms import AdminOperation, Presence, Stage, Status
 from bridge.agent import Agent
 
 WAV_BASE64 = "UklGRg=="
@@ -34,6 +34,7 @@ class FakeAgent:
         self.presence: Presence | None = Presence.ONLINE
         self.info: Info | None = INFO
         self.asked: list[Request] = []
+        self.administered: list[tuple[AdminOperation, str | None]] = []
         self.was_asked = asyncio.Semaphore(0)
         self.answers = asyncio.Event()
         self.answers.set()
@@ -55,6 +56,12 @@ class FakeAgent:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome or self._echo(request)
+
+    async def administer(self, operation: AdminOperation, *, model: str | None = None) -> Reply:
+        self.administered.append((operation, model))
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome or Reply(id="a1", status=Status.OK, agent="orin", result={"models": []})
 
     def cancel(self, request_id: str) -> None:
         self.cancelled.put_nowait(request_id)

@@ -1,11 +1,18 @@
 """Real processes for the contract's cases: broker, agent, bridge; and callers over each way in."""
 
+import json
+
 import pytest
 
 from agent.engines.settings import EngineSettings
 from agent.stack import Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller
 
+MODELS = {
+    "parrot": {"name": "scripted", "options": {"answer": "{text}"}, "template": "plain"},
+    "poet": {"name": "scripted", "options": {"answer": "A rose is a rose is a rose."}, "max_tokens": 4},
+    "giant": {"name": "scripted", "options": {"needs_bytes": 2**50}},
+}
 HEARD = "turn on the kitchen lights"
 
 
@@ -16,7 +23,13 @@ def scripted(**options):
 @pytest.fixture(scope="session")
 async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     """Broker, agent and bridge with scripted engines that answer at once."""
-    async with Stack(StackSettings.scripted(stt=scripted(text=HEARD), users=("other",))) as running:
+    settings = StackSettings.scripted(
+        stt=scripted(text=HEARD),
+        users=("other",),
+        operators=("operator", "bridge"),
+        environment={"EDGEVOICE_MODELS": json.dumps(MODELS)},
+    )
+    async with Stack(settings) as running:
         yield running
 
 
