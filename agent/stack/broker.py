@@ -113,8 +113,7 @@ class Broker:
             "persistence_location": f"{data}/",
         }
         conf.write_text(render(shipped("mosquitto.conf"), places), encoding="utf-8")
-        lines = "".join(f"\nuser {user}\ntopic write +/+/+/admin/{user}/#\n" for user in self._operators)
-        acl.write_text(shipped("acl") + lines, encoding="utf-8")
+        acl.write_text(_rules(self._operators), encoding="utf-8")
         self._write_passwords(passwords)
         _hand_over(self._folder)
 
@@ -130,6 +129,13 @@ class Broker:
         _write_secret(hashed, "".join(f"{user}:{password}\n" for user, password in clear.items()))
         # By file, never by argument: anyone on the machine may read a process's arguments.
         subprocess.run([_program("mosquitto_passwd"), "-U", str(hashed)], check=True, capture_output=True)
+
+
+def _rules(operators: Sequence[str]) -> str:
+    """The shipped ACL, and a line for each operator that it does not know."""
+    rules = shipped("acl")
+    lines = ((user, f"topic write edgevoice/v1/+/admin/{user}/#") for user in operators)
+    return rules + "".join(f"\nuser {user}\n{line}\n" for user, line in lines if line not in rules)
 
 
 def _program(name: str) -> str:
