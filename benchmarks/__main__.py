@@ -7,13 +7,18 @@ import asyncio
 import sys
 
 from agent.signals import until_signalled
-from benchmarks import round_trip
+from benchmarks import engines, round_trip
 
-_BENCHMARKS = {round_trip.__name__: round_trip.run}
+_BENCHMARKS = (round_trip, engines)
 
 
-async def _run_all(arguments: argparse.Namespace) -> int:
-    return max([await run(arguments) for run in _BENCHMARKS.values()])
+async def _run_all(*, quick: bool) -> int:
+    statuses = []
+    for benchmark in _BENCHMARKS:
+        parser = argparse.ArgumentParser()
+        benchmark.add_arguments(parser)
+        statuses.append(await benchmark.run(parser.parse_args(["--quick"] if quick else [])))
+    return max(statuses)
 
 
 def main() -> int:
@@ -21,10 +26,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
         description="Runs every benchmark. Each also runs by itself, and tells with --help what it compares.",
-        epilog=f"The benchmarks: {', '.join(f'python -m {name}' for name in _BENCHMARKS)}",
+        epilog=f"The benchmarks: {', '.join(f'python -m {benchmark.__name__}' for benchmark in _BENCHMARKS)}",
     )
-    round_trip.add_arguments(parser)
-    return asyncio.run(until_signalled(_run_all(parser.parse_args())))
+    parser.add_argument("--quick", action="store_true", help="everything once: rough")
+    return asyncio.run(until_signalled(_run_all(quick=parser.parse_args().quick)))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ def table(title: str, results: Sequence[Figures]) -> Table:
     return shown
 
 
-def write(folder: Path, name: str, settings: dict[str, Any], results: Sequence[Figures]) -> Path:
-    """A new JSON file in `folder` with the figures, and with what they depend on."""
+def write(folder: Path, name: str, settings: dict[str, Any], results: Sequence[Any]) -> Path:
+    """A new JSON file in `folder` with the figures (dataclasses), and with what they depend on."""
     now = datetime.now(timezone.utc)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{now:%Y%m%dT%H%M%SZ}.json"

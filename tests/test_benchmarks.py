@@ -19,7 +19,18 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.anyio
 @pytest.mark.timeout(240)
 async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
-    argv = ("-m", "benchmarks", "--quick", "--seconds", "0.02", "--in-flight", "1", "3", "--folder", str(tmp_path))
+    argv = (
+        "-m",
+        "benchmarks.round_trip",
+        "--quick",
+        "--seconds",
+        "0.02",
+        "--in-flight",
+        "1",
+        "3",
+        "--folder",
+        str(tmp_path),
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"}
     )
@@ -37,3 +48,24 @@ async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
     assert {result["peer"] for result in results} == {peer.value for peer in Peer}
     assert all(result["requests"] and not result["failures"] for result in results)
     assert all((result["added_ms"] is None) == ("bare" in result["peer"]) for result in results)
+
+
+@pytest.mark.anyio
+@pytest.mark.embedded
+async def test_a_quick_look_at_the_engines_leaves_tables_and_a_file(tmp_path):
+    argv = ("-m", "benchmarks.engines", "--quick", "--engines", "pocketsphinx", "flite", "--folder", str(tmp_path))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"}
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0, output.decode()
+    (file,) = tmp_path.iterdir()
+    results = json.loads(file.read_text(encoding="utf-8"))["results"]
+    assert [(result["stage"], result["engine"]) for result in results] == [
+        ("stt", "pocketsphinx"),
+        ("stt", "pocketsphinx"),
+        ("tts", "flite"),
+    ]
+    assert all(result["load_s"] > 0 and result["memory_mib"] > 0 for result in results)
+    assert all(figure > 0 for result in results for figure in result["figures"].values())
