@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from types import ModuleType
 
 from agent.signals import until_signalled
 from benchmarks import engines, round_trip
 
-_BENCHMARKS = (round_trip, engines)
+_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, engines)
 
 
 async def _run_all(*, quick: bool) -> int:
-    statuses = []
+    statuses: list[int] = []
     for benchmark in _BENCHMARKS:
         parser = argparse.ArgumentParser()
         benchmark.add_arguments(parser)

@@ -19,18 +19,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.anyio
 @pytest.mark.timeout(240)
 async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
-    argv = (
-        "-m",
-        "benchmarks.round_trip",
-        "--quick",
-        "--seconds",
-        "0.02",
-        "--in-flight",
-        "1",
-        "3",
-        "--folder",
-        str(tmp_path),
-    )
+    plan = ("--quick", "--seconds", "0.02", "--in-flight", "1", "3")
+    argv = ("-m", "benchmarks.round_trip", *plan, "--folder", str(tmp_path))
     process = await asyncio.create_subprocess_exec(
         sys.executable, *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"}
     )
