@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from agent.client import AgentClient, NoReply
+from agent.contract.admin import Health
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Request
-from agent.contract.terms import Presence, Status
+from agent.contract.terms import AdminOperation, Presence, Status
 from agent.engines.settings import EngineSettings
 from agent.mqtt.settings import MqttSettings
 from agent.stack import Part, Stack, StackSettings
@@ -99,3 +100,13 @@ async def test_a_broker_that_is_not_there_is_said():
 async def test_a_clip_too_large_is_said_in_its_own_measure(client):
     error = await refused(ErrorCode.PAYLOAD_TOO_LARGE, client.ask(Request(audio="A" * 6_000_000)))
     assert (error.field, error.actual) == ("audio", 4_500_000)
+
+
+async def test_operators_calls_are_made_by_who_may(stack, client):
+    await refused(ErrorCode.FORBIDDEN, client.administer(AdminOperation.HEALTH))
+    async with AgentClient(stack.mqtt("operator"), topics=stack.topics, client="operator") as operator:
+        await operator.online(10)
+        health = Health.model_validate((await operator.administer(AdminOperation.HEALTH)).result, strict=False)
+        assert [model.name for model in health.models] == ["default"]
+        reply = await operator.administer(AdminOperation.MODELS_LOAD, model="another")
+        assert reply.error.code is ErrorCode.NOT_FOUND

@@ -14,6 +14,7 @@ from agent.contract.terms import FinishReason, Role, Stage
 from agent.engines import registry
 from agent.engines.base import Delta
 from agent.engines.host import LanguageModelHost
+from agent.engines.prompt import PromptTemplate
 from agent.errors import EngineError
 from tests.words import word_errors
 
@@ -133,6 +134,22 @@ async def test_llamacpp_answers_stops_and_repeats_itself_when_told_to(engine):
         text_of(await answer(llm, "Name a fruit.", max_tokens=12, temperature=1.5, seed=seed)) for seed in (5, 5, 6)
     ]
     assert varied[0] == varied[1] != varied[2]
+
+
+@pytest.mark.embedded
+async def test_llamacpp_goes_on_with_a_raw_prompt(engine):
+    llm = await engine(Stage.LLM, "llamacpp", context_window=512)
+    talk = [
+        Message(role=Role.SYSTEM, content="You are a helpful assistant."),
+        Message(role=Role.USER, content="What is the capital of France?"),
+    ]
+    form, sampling = PromptTemplate.of("chatml"), Sampling(max_tokens=24)
+    raw = [delta async for delta in llm.complete(form.render(talk), form.stopping(sampling))]
+    assert text_of(raw) == text_of([delta async for delta in llm.chat(talk, sampling)])
+    assert raw[-1].finish_reason is FinishReason.STOP
+    counted = [delta async for delta in llm.complete("one two three four", Sampling(max_tokens=6))]
+    assert "five" in text_of(counted)
+    assert counted[-1].completion_tokens == 6
 
 
 @pytest.mark.embedded
