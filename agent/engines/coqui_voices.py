@@ -1,0 +1,251 @@
+"""Finds the files of a Coqui voice, and whatever speaks against loading them, without the library."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+DEFAULT_VOICE = "tts_models/en/ljspeech/vits"
+"""The voice of who names none: English, Apache-2.0."""
+
+_FEW = 10
+_FAMILY = "tts_models/"
+_CONFIG = "config.json"
+_PULL = "`edgevoice models pull coqui-ljspeech-vits` fetches one whose licence is free"
+_CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
+_SUFFIXES = (".pth", ".pth.tar", ".pt")
+_OLD_CHECKPOINT = b"\x80\x02"
+_FREE = re.compile(r"apache|mit\b|mpl|bsd|cc[- ]by(-sa)?[- ]\d", re.IGNORECASE)
+_COMPANIONS = {
+    "speakers_file": ("speaker_ids.json", "speaker_ids.pth", "speakers.json", "speakers.pth"),
+    "d_vector_file": ("speakers.json", "speakers.pth"),
+    "language_ids_file": ("language_ids.json", "language_ids.pth"),
+    "speaker_encoder_model_path": ("model_se.pth", "model_se.pth.tar"),
+    "speaker_encoder_config_path": ("config_se.json",),
+    "stats_path": ("scale_stats.npy",),
+}
+_NO_CHECKPOINTS = {"speakers_xtts.pth", *(name for names in _COMPANIONS.values() for name in names)}
+
+
+class VoiceFaultError(Exception):
+    """Why a voice cannot be loaded, and what would help."""
+
+
+@dataclass(frozen=True)
+class VoiceFiles:
+    """A voice, as it lies on disk."""
+
+    name: str
+    """As the settings name it; the folder's name where they give a path."""
+    checkpoint: Path
+    """The model."""
+    config: dict[str, Any]
+    """What its config.json says."""
+
+    @property
+    def config_path(self) -> Path:
+        """Its config.json."""
+        return self.checkpoint.parent / _CONFIG
+
+    @property
+    def speaks_phonemes(self) -> bool:
+        """Whether it wants its text spelled by espeak."""
+        speller = self.config.get("phonemizer") or "espeak"
+        return bool(self.config.get("use_phonemes")) and speller in ("espeak", "multi_phonemizer")
+
+    @property
+    def config_here(self) -> dict[str, Any]:
+        """`config` with the paths of the machine that trained it replaced by what lies beside it."""
+        here = copy.deepcopy(self.config)
+        for section in (here, here.get("model_args"), here.get("audio")):
+            if isinstance(section, dict):
+                for key in section.keys() & _COMPANIONS.keys():
+                    section[key] = self._companion(key, section[key])
+        return here
+
+    def _companion(self, key: str, configured: Any) -> Any:
+        named = configured[0] if isinstance(configured, list) and configured else configured
+        names = (named, Path(named).name) if isinstance(named, str) and named else ()
+        for name in (*names, *_COMPANIONS[key]):
+            path = self.checkpoint.parent / name
+            if path.is_file():
+                return [str(path)] if isinstance(configured, list) else str(path)
+        return configured
+
+
+def find_voice(model: str, models_dir: Path, *, accept_license: bool) -> VoiceFiles:
+    """The files of the voice `model`. VoiceFaultError: they are nowhere, not as they should be, or not free to use."""
+    if not accept_license:
+        _check_licence(model, _known_licence({model}))
+    voice = _found(model, _places(model, models_dir))
+    if not accept_license:
+        _check_licence(model, _licence(voice))
+    if voice.speaks_phonemes and not (which("espeak-ng") or which("espeak")):
+        raise VoiceFaultError(
+            f"the voice {voice.name} needs espeak-ng, which is not installed; "
+            "on Debian, `apt-get install espeak-ng` brings it"
+        )
+    return voice
+
+
+def choose_language(wanted: str | None, languages: Sequence[str]) -> str:
+    """The language to speak, of those that a voice has: the wanted one, else English, else the first."""
+    for language in languages:
+        if language.partition("-")[0] == (wanted or "en").partition("-")[0]:
+            return wanted if wanted and wanted in languages else language
+    if wanted:
+        raise VoiceFaultError(f"the voice speaks {some(languages)}, not {wanted}")
+    return languages[0]
+
+
+def choose_device(wanted: str, gpus: int) -> str:
+    """Where to compute, `cpu` or `cuda:N`, of what torch finds here."""
+    if wanted == "cpu" or (wanted == "auto" and not gpus):
+        return "cpu"
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= gpus:
+        raise VoiceFaultError(f"torch sees {gpus or 'no'} GPU{'s' * (gpus != 1)}, so there is no {wanted}")
+    return f"cuda:{number}"
+
+
+def name_speakers(first: str | None, speakers: Sequence[str]) -> dict[str, str]:
+    """Coqui's speakers by the names that requests give them, `first` first."""
+    named = {speaker.strip(): speaker for speaker in speakers}  # VCTK's first one ends with a line break
+    if first and first not in named:
+        raise VoiceFaultError(f"no speaker {first!r}; there are {some(named)}")
+    return {first: named[first], **named} if first else named
+
+
+def some(names: Collection[str]) -> str:
+    """The first few of `names`, and how many more there are."""
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(list(names)[:_FEW]) + more
+
+
+def _found(model: str, places: list[Path]) -> VoiceFiles:
+    for place in places:
+        with suppress(PermissionError):  # a home that a service may not enter is as good as none
+            checkpoint = place if place.is_file() else _checkpoint(place)
+            if checkpoint:
+                folder = checkpoint.parent.resolve()
+                _check_checkpoint(checkpoint)
+                return VoiceFiles(folder.name if _is_path(model) else model, checkpoint, _config(checkpoint.parent))
+    tried = ", ".join(str(place) for place in places)
+    raise VoiceFaultError(f"no voice {model!r} at {tried}; {_PULL}")
+
+
+def _licence(voice: VoiceFiles) -> str | None:
+    if voice.config["model"].lower() == "xtts":
+        return "CPML"
+    return _known_licence({voice.name, voice.checkpoint.parent.resolve().name})
+
+
+def _known_licence(names: set[str]) -> str | None:
+    if any("fairseq" in re.split("--|/", name) for name in names):
+        return "CC BY-NC 4.0"
+    for known, licence in _catalogue():
+        if names & {known, known.replace("/", "--"), _pulled(known)}:
+            return licence
+    return None
+
+
+def _check_licence(model: str, licence: str | None) -> None:
+    """Refuses what is known not to be free for every use; of a voice of one's own nothing is known."""
+    if licence and not _FREE.match(licence):
+        raise VoiceFaultError(
+            f"the voice {model} is licensed under {licence}, which is not free for every use; "
+            "if you may use it and accept that, set the option `accept_license`"
+        )
+
+
+def _places(model: str, models_dir: Path) -> list[Path]:
+    if _is_path(model):
+        return [_at_home(model)]
+    stored = model.replace("/", "--")
+    ours = [models_dir / name for name in dict.fromkeys((stored, _pulled(model)))]
+    homes = (os.environ.get("TTS_HOME"), os.environ.get("XDG_DATA_HOME"), "~/.local/share")
+    return [*ours, *(_at_home(home) / "tts" / stored for home in homes if home)]
+
+
+def _at_home(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser fails for who has no home
+
+
+def _is_path(model: str) -> bool:
+    return model.endswith(_SUFFIXES) or model.startswith((".", "~")) or ("/" in model and not model.startswith(_FAMILY))
+
+
+def _pulled(model: str) -> str:
+    """The name that a voice of Coqui's catalogue has in ours, and in the models folder."""
+    _, _, name = model.partition(_FAMILY)
+    return "coqui-" + name.removeprefix("en/").replace("/", "-") if name else model
+
+
+def _checkpoint(folder: Path) -> Path | None:
+    """The model in `folder`; None where there is nothing of a voice."""
+    if not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES) and path.is_file())
+    found = [path for path in files if path.name not in _NO_CHECKPOINTS]
+    for path in found:
+        if len(found) == 1 or path.name in _CHECKPOINTS:
+            return path
+    if found:
+        raise VoiceFaultError(f"{folder} has {len(found)} models; set `model` to the one to load, such as {found[0]}")
+    if (folder / _CONFIG).is_file():
+        raise VoiceFaultError(f"{folder} has a {_CONFIG} but no model (.pth); fetch the voice again")
+    return None
+
+
+def _check_checkpoint(path: Path) -> None:
+    """Refuses what is not a model, or not all of it. A zip's directory is its end, so reading that is enough."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(2)
+        if magic == _OLD_CHECKPOINT:  # of a torch before 1.6, which only torch can judge
+            return
+        if magic != b"PK":
+            raise VoiceFaultError(f"{path} is not a model of Coqui's; fetch it again")
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as exc:
+        raise VoiceFaultError(f"{path} is not complete; fetch it again") from exc
+    except OSError as exc:
+        raise VoiceFaultError(f"cannot read {path}: {exc.strerror}") from exc
+    if not any(name.endswith("data.pkl") for name in names):
+        raise VoiceFaultError(f"{path} is not a model of Coqui's; fetch it again")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / _CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as exc:
+        raise VoiceFaultError(f"cannot read {path}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise VoiceFaultError(f"{path} is not JSON: {exc}") from exc
+    if not isinstance(config, dict) or not isinstance(config.get("model"), str):
+        raise VoiceFaultError(f"{path} does not describe a voice of Coqui's: it names no `model`")
+    return config
+
+
+def _catalogue() -> Iterator[tuple[str, str]]:
+    """Every voice that the installed library knows, and its licence."""
+    spec = find_spec("TTS")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / ".models.json"
+        families = json.loads(path.read_bytes()) if path.is_file() else {}
+        for language, sets in families.get("tts_models", {}).items():
+            for data, models in sets.items():
+                for name, about in models.items():
+                    yield f"{_FAMILY}{language}/{data}/{name}", about.get("license") or ""
