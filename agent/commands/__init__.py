@@ -21,6 +21,7 @@ COMMANDS = {
     "agent": "Run the agent.",
     "bridge": "Run the HTTP bridge.",
     "models": "List the models that can be had, and fetch one.",
+    "doctor": "Check this machine and say what to mend.",
     "settings": "Show every setting: its name, value, default and meaning.",
 }
 """Each command's name, and its help: the docstring of its module."""
