@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from agent.doctor.finding import Finding, bad, command_in, fail, ok
 from agent.doctor.site import Site
 from agent.doctor.wanted import wanted
-from agent.engines.ggml import GgmlError, check_vad, check_whisper
-from agent.engines.mlc_files import find_model
 from agent.engines.mlc_options import MlcOptions
 from agent.engines.settings import EngineSettings
 from agent.errors import EngineError
+from agent.model_files.ggml import GgmlError, check_vad, check_whisper
+from agent.model_files.mlc import find_model
 from agent.models.catalogue import CataloguedModel, catalogue
 from agent.models.verify import Presence, faults, presence
 

@@ -18,14 +18,19 @@ _SCRIPTED = "scripted"
 
 ENGINES: dict[Stage, dict[str, str]] = {
     Stage.STT: {
+        "whispercpp": "agent.engines.stt_whispercpp:WhisperCpp",
         "pocketsphinx": "agent.engines.stt_pocketsphinx:PocketSphinx",
         _SCRIPTED: "agent.engines.scripted:ScriptedSpeechToText",
     },
     Stage.LLM: {
+        "mlc": "agent.engines.llm_mlc:Mlc",
         "llamacpp": "agent.engines.llm_llamacpp:LlamaCpp",
+        "openai": "agent.engines.llm_openai:OpenAi",
+        "triton": "agent.engines.llm_triton:Triton",
         _SCRIPTED: "agent.engines.scripted:ScriptedLanguageModel",
     },
     Stage.TTS: {
+        "coqui": "agent.engines.tts_coqui:Coqui",
         "flite": "agent.engines.tts_flite:Flite",
         "espeak": "agent.engines.tts_espeak:Espeak",
         _SCRIPTED: "agent.engines.scripted:ScriptedTextToSpeech",

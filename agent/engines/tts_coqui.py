@@ -31,7 +31,8 @@ from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
 from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech, not_installed
-from agent.engines.coqui_voices import (
+from agent.errors import EngineError
+from agent.model_files.coqui import (
     DEFAULT_VOICE,
     VoiceFaultError,
     VoiceFiles,
@@ -41,7 +42,6 @@ from agent.engines.coqui_voices import (
     name_speakers,
     some,
 )
-from agent.errors import EngineError
 
 _LIBRARY_BYTES = 700 * 2**20
 _LONGEST_PIECE = 300

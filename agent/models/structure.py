@@ -32,7 +32,7 @@ def _gguf(folder: Path) -> Iterator[str]:
 
 
 def _whisper(folder: Path) -> Iterator[str]:
-    from agent.engines.ggml import GgmlError, check_whisper  # noqa: PLC0415 - not needed by other models
+    from agent.model_files.ggml import GgmlError, check_whisper  # noqa: PLC0415 - not needed by other models
 
     paths = sorted(folder.glob("ggml-*.bin"))
     if not paths:
@@ -55,8 +55,8 @@ def _coqui(folder: Path) -> Iterator[str]:
 
 
 def _mlc(folder: Path) -> Iterator[str]:
-    from agent.engines.mlc_config import ChatConfig  # noqa: PLC0415 - not needed by other models
-    from agent.engines.mlc_files import DEVICES, ModelFiles  # noqa: PLC0415 - not needed by other models
+    from agent.model_files.mlc import DEVICES, ModelFiles  # noqa: PLC0415 - not needed by other models
+    from agent.model_files.mlc_config import ChatConfig  # noqa: PLC0415 - not needed by other models
 
     yield from ModelFiles(folder, ChatConfig.of(folder), DEVICES[0]).faults()
 

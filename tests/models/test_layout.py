@@ -7,9 +7,9 @@ import zipfile
 import pytest
 from rich.console import Console
 
-from agent.engines.coqui_voices import find_voice
-from agent.engines.mlc_files import find_model
 from agent.engines.stt_whispercpp import WhisperCpp, WhisperCppOptions
+from agent.model_files.coqui import find_voice
+from agent.model_files.mlc import find_model
 from agent.models.catalogue import CataloguedModel, Http, HttpFile, catalogue
 from agent.models.progress import Progress
 from agent.models.pull import pull

@@ -1,0 +1,5 @@
+"""Requests that are refused."""
+
+
+class BadRequestError(ValueError):
+    """A request that cannot be answered as asked."""
