@@ -165,6 +165,7 @@ ALLOWED: dict[str, set[str]] = {
 COMPANIONS = {
     f"agent.engines.{name}"
     for name in (
+        "coqui_choices",
         "mlc_options",
         "mlc_process",
         "openai_errors",

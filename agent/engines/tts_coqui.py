@@ -31,17 +31,9 @@ from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
 from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech, not_installed
+from agent.engines.coqui_choices import choose_device, choose_language, name_speakers, some
 from agent.errors import EngineError
-from agent.model_files.coqui import (
-    DEFAULT_VOICE,
-    VoiceFaultError,
-    VoiceFiles,
-    choose_device,
-    choose_language,
-    find_voice,
-    name_speakers,
-    some,
-)
+from agent.model_files.coqui import DEFAULT_VOICE, VoiceFaultError, VoiceFiles, find_voice
 
 _LIBRARY_BYTES = 700 * 2**20
 _LONGEST_PIECE = 300

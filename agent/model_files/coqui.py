@@ -7,7 +7,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +18,6 @@ from typing import Any
 DEFAULT_VOICE = "tts_models/en/ljspeech/vits"
 """The voice of who names none: English, Apache-2.0."""
 
-_FEW = 10
 _FAMILY = "tts_models/"
 _CONFIG = "config.json"
 _PULL = "`edgevoice models pull coqui-ljspeech-vits` fetches one whose licence is free"
@@ -98,38 +97,9 @@ def find_voice(model: str, models_dir: Path, *, accept_license: bool) -> VoiceFi
     return voice
 
 
-def choose_language(wanted: str | None, languages: Sequence[str]) -> str:
-    """The language to speak, of those that a voice has: the wanted one, else English, else the first."""
-    for language in languages:
-        if language.partition("-")[0] == (wanted or "en").partition("-")[0]:
-            return wanted if wanted and wanted in languages else language
-    if wanted:
-        raise VoiceFaultError(f"the voice speaks {some(languages)}, not {wanted}")
-    return languages[0]
-
-
-def choose_device(wanted: str, gpus: int) -> str:
-    """Where to compute, `cpu` or `cuda:N`, of what torch finds here."""
-    if wanted == "cpu" or (wanted == "auto" and not gpus):
-        return "cpu"
-    number = int(wanted.partition(":")[2] or 0)
-    if number >= gpus:
-        raise VoiceFaultError(f"torch sees {gpus or 'no'} GPU{'s' * (gpus != 1)}, so there is no {wanted}")
-    return f"cuda:{number}"
-
-
-def name_speakers(first: str | None, speakers: Sequence[str]) -> dict[str, str]:
-    """Coqui's speakers by the names that requests give them, `first` first."""
-    named = {speaker.strip(): speaker for speaker in speakers}  # VCTK's first one ends with a line break
-    if first and first not in named:
-        raise VoiceFaultError(f"no speaker {first!r}; there are {some(named)}")
-    return {first: named[first], **named} if first else named
-
-
-def some(names: Collection[str]) -> str:
-    """The first few of `names`, and how many more there are."""
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(list(names)[:_FEW]) + more
+def voice_in(folder: Path) -> VoiceFiles:
+    """The voice that lies in `folder`. VoiceFaultError: there is none, or it is broken."""
+    return _found(str(folder), [folder])
 
 
 def _found(model: str, places: list[Path]) -> VoiceFiles:

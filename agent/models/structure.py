@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.errors import EngineError
+from agent.model_files.coqui import VoiceFaultError, voice_in
+from agent.model_files.ggml import GgmlError, check_whisper
+from agent.model_files.mlc import DEVICES, ModelFiles
+from agent.model_files.mlc_config import ChatConfig
 
 _GGUF = b"GGUF"
 
@@ -32,8 +35,6 @@ def _gguf(folder: Path) -> Iterator[str]:
 
 
 def _whisper(folder: Path) -> Iterator[str]:
-    from agent.model_files.ggml import GgmlError, check_whisper  # noqa: PLC0415 - not needed by other models
-
     paths = sorted(folder.glob("ggml-*.bin"))
     if not paths:
         yield f"no ggml-*.bin in {folder}"
@@ -45,19 +46,13 @@ def _whisper(folder: Path) -> Iterator[str]:
 
 
 def _coqui(folder: Path) -> Iterator[str]:
-    config = folder / "config.json"
     try:
-        json.loads(config.read_bytes())
-    except ValueError as exc:
-        yield f"{config} is not JSON: {exc}"
-    if len(weights := list(folder.glob("*.pth"))) != 1:
-        yield f"{len(weights)} files *.pth in {folder} instead of one"
+        voice_in(folder)
+    except VoiceFaultError as exc:
+        yield str(exc)
 
 
 def _mlc(folder: Path) -> Iterator[str]:
-    from agent.model_files.mlc import DEVICES, ModelFiles  # noqa: PLC0415 - not needed by other models
-    from agent.model_files.mlc_config import ChatConfig  # noqa: PLC0415 - not needed by other models
-
     yield from ModelFiles(folder, ChatConfig.of(folder), DEVICES[0]).faults()
 
 

@@ -17,11 +17,12 @@ import pytest
 from agent.contract.errors import ErrorCode
 from agent.contract.terms import Stage
 from agent.engines import registry
+from agent.engines.coqui_choices import choose_device, choose_language, name_speakers
 from agent.engines.host import host_for
 from agent.engines.settings import EngineSettings
 from agent.engines.tts_coqui import Coqui, CoquiOptions
 from agent.errors import EngineError
-from agent.model_files.coqui import VoiceFaultError, choose_device, choose_language, name_speakers
+from agent.model_files.coqui import VoiceFaultError
 from tests.coqui_model import RATE_HZ, write_voices
 
 pytestmark = [
