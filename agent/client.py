@@ -23,7 +23,7 @@ from agent.mqtt.settings import MqttSettings
 
 _CONNECT_PATIENCE_S = 3.0
 _SILENCE_AFTER_DEADLINE_S = 1.0
-_ADMIN_TIMEOUT_S = 180.0
+_ADMIN_TIMEOUT_S = 1_800.0
 
 
 class NoReply(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.contract.base64 import decode_base64
@@ -73,16 +74,7 @@ class Intake:
             found = {"id": asked.request.id, "reply_to": asked.request.reply_to}
         else:
             found = {**_properties(message), **_topic_id(message.topic), **salvage(message.payload)}
-        request_id = found.get("id")
-        if not request_id or not is_id(request_id):
-            request_id = uuid.uuid4().hex
-        topic = found.get("reply_to") or message.response_topic
-        if not topic or not self._owns(client, topic):
-            topic = self._topics.reply(client, request_id)
-        correlation_data = message.correlation_data
-        if correlation_data and len(correlation_data) > MAX_CORRELATION_BYTES:
-            correlation_data = None
-        return request_id, ReplyTo(topic, correlation_data)
+        return address_reply(self._topics, message, client, found, prefixes=self._reply_prefixes)
 
     def _deadline_ms(self, request: Request, message: Message) -> int:
         named = [request.deadline_ms, None if message.expiry_s is None else message.expiry_s * 1_000]
@@ -97,6 +89,22 @@ class Intake:
         if size > limit:
             message = f"{what} has {size} {unit}; {limit} are the most"
             raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
+
+
+def address_reply(
+    topics: Topics, message: Message, client: str, found: Mapping[str, str | None], *, prefixes: tuple[str, ...] = ()
+) -> tuple[str, ReplyTo]:
+    """The id and the way back, by the `id` and `reply_to` that were `found`; what is wrong with them is left out."""
+    request_id = found.get("id")
+    if not request_id or not is_id(request_id):
+        request_id = uuid.uuid4().hex
+    topic = found.get("reply_to") or message.response_topic
+    if not topic or not topics.owns_reply(client, topic, prefixes):
+        topic = topics.reply(client, request_id)
+    correlation_data = message.correlation_data
+    if correlation_data and len(correlation_data) > MAX_CORRELATION_BYTES:
+        correlation_data = None
+    return request_id, ReplyTo(topic, correlation_data)
 
 
 def salvage(payload: bytes) -> dict[str, str]:

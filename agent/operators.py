@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.limits import MAX_CORRELATION_BYTES
 from agent.contract.reply import Reply
-from agent.contract.terms import AdminOperation, Status, is_id
+from agent.contract.terms import AdminOperation, Status
 from agent.contract.topics import Topics
 from agent.contract.wire import WireModel
 from agent.errors import internal
-from agent.intake import salvage
+from agent.intake import address_reply, salvage
 from agent.journal.entries import ReplyTo, RunKey
 from agent.mqtt.message import Message
 from agent.replies import Replies
@@ -86,16 +84,8 @@ class Operators:
         return operation, asked
 
     def _reply_to(self, message: Message, client: str, found: Mapping[str, str | None]) -> tuple[RunKey, ReplyTo]:
-        request_id = found.get("id")
-        if not request_id or not is_id(request_id):
-            request_id = uuid.uuid4().hex
-        topic = found.get("reply_to") or message.response_topic
-        if not topic or not self._topics.owns_reply(client, topic):
-            topic = self._topics.reply(client, request_id)
-        correlation_data = message.correlation_data
-        if correlation_data and len(correlation_data) > MAX_CORRELATION_BYTES:
-            correlation_data = None
-        return RunKey(client, request_id), ReplyTo(topic, correlation_data)
+        request_id, to = address_reply(self._topics, message, client, found)
+        return RunKey(client, request_id), to
 
     async def _answer(self, key: RunKey, to: ReplyTo, operation: AdminOperation, asked: AdminRequest) -> None:
         """The boundary: whatever becomes of a call, its operator is told."""

@@ -6,6 +6,7 @@ model and raises EngineError where it cannot. Its work raises EngineError too, w
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from agent.audio import Audio
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason
+
+TELLING_PREFILL_TOKENS = 16
+"""A prompt of fewer new tokens is read too fast to tell how fast."""
 
 CancelFlag = Callable[[], bool]
 """True once nobody wants the answer any more; looked at between pieces of work."""
@@ -31,6 +35,11 @@ class EngineOptions(BaseModel):
 def not_installed(package: str, *, extra: str) -> str:
     """Why a leaf is `missing` whose Python package is not there, and what would help."""
     return f"{package} is not installed; `pip install 'edgevoice[{extra}]'` brings it"
+
+
+def all_cores_but_one() -> int:
+    """Threads for heavy work; the one is for the agent, the broker and whoever waits for them."""
+    return max(1, (os.cpu_count() or 2) - 1)
 
 
 @dataclass(frozen=True)

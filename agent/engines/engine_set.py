@@ -30,7 +30,7 @@ class EngineSet:
         """`on_change` is called when an engine is lost or back."""
         self._settings = settings
         self._opener = Opener(settings.models_dir, MemoryBudget(settings.memory), on_change=on_change)
-        self._voices: dict[Stage, EngineHost] = {}
+        self._speech: dict[Stage, EngineHost] = {}
         self.models = LanguageModels(settings.llm, settings.models, self._opener)
         """The language models, the agent's own among them."""
 
@@ -38,7 +38,7 @@ class EngineSet:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await asyncio.gather(self.models.close(), *(host.close() for host in self._voices.values()))
+        await asyncio.gather(self.models.close(), *(host.close() for host in self._speech.values()))
 
     async def load(self) -> None:
         """Returns once every engine answers. EngineError where one that was asked for by name cannot be loaded."""
@@ -47,8 +47,8 @@ class EngineSet:
         opening = [
             asyncio.create_task(work, name=name)
             for name, work in (
-                ("open[stt]", self._unless_auto(Stage.STT, self._open_voice(Stage.STT))),
-                ("open[tts]", self._unless_auto(Stage.TTS, self._open_voice(Stage.TTS))),
+                ("open[stt]", self._unless_auto(Stage.STT, self._open_speech(Stage.STT))),
+                ("open[tts]", self._unless_auto(Stage.TTS, self._open_speech(Stage.TTS))),
                 ("load[default]", self._unless_auto(Stage.LLM, self.models.load(DEFAULT))),
                 *((f"load[{name}]", self.models.load(name)) for name in named),
             )
@@ -63,12 +63,12 @@ class EngineSet:
     @property
     def stt(self) -> AsyncSpeechToText | None:
         """Speech to text."""
-        return cast("AsyncSpeechToText | None", self._voices.get(Stage.STT))
+        return cast("AsyncSpeechToText | None", self._speech.get(Stage.STT))
 
     @property
     def tts(self) -> AsyncTextToSpeech | None:
         """Text to speech."""
-        return cast("AsyncTextToSpeech | None", self._voices.get(Stage.TTS))
+        return cast("AsyncTextToSpeech | None", self._speech.get(Stage.TTS))
 
     async def language_model(self, name: str | None) -> ServedModel:
         """The language model `name`, None for the agent's own. EngineError where there is none."""
@@ -87,11 +87,10 @@ class EngineSet:
     @property
     def _hosts(self) -> dict[Stage, EngineHost]:
         own = self.models.own
-        return {**self._voices, **({Stage.LLM: own} if own else {})}
+        return {**self._speech, **({Stage.LLM: own} if own else {})}
 
-    async def _open_voice(self, stage: Stage) -> None:
-        wanted = {Stage.STT: self._settings.stt, Stage.TTS: self._settings.tts}[stage]
-        self._voices[stage] = await self._opener.open(stage, wanted)
+    async def _open_speech(self, stage: Stage) -> None:
+        self._speech[stage] = await self._opener.open(stage, getattr(self._settings, stage.value))
 
     async def _unless_auto(self, stage: Stage, opening: Awaitable[object]) -> None:
         """Lets an engine be missing that was not asked for by name."""

@@ -22,7 +22,7 @@ from agent.contract.terms import Stage
 from agent.engines.base import Delta, EngineOptions, LanguageModel, not_installed
 from agent.engines.openai_errors import KEY_VARIABLE, Errors, refuses_usage, retry_after_s, status_of
 from agent.engines.openai_wire import Tally, window_of
-from agent.engines.prompt import plain
+from agent.engines.prompt import turns
 from agent.errors import EngineError
 
 _NO_KEY = "none"
@@ -119,8 +119,7 @@ class OpenAi:
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces. Closing the iterator closes the connection, which ends the server's work."""
-        turns = [{"role": message.role.value, "content": plain(message.content)} for message in messages]
-        return self._answer({"messages": turns}, sampling)
+        return self._answer({"messages": turns(messages)}, sampling)
 
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, as it is."""

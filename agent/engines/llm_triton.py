@@ -114,7 +114,7 @@ class Triton:
         )
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
-        """Nothing: Triton takes prompts, so that a conversation needs a template, and then comes as a prompt."""
+        """EngineError(no_template): Triton takes prompts only."""
         message = "Triton takes prompts: set llm.template to the form of its model (chatml, llama-3, mistral, …)"
         raise EngineError(Stage.LLM, message, reason="no_template", retriable=False)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agent.contract.terms import FinishReason, Stage
-from agent.engines.base import Delta
+from agent.engines.base import TELLING_PREFILL_TOKENS, Delta
 from agent.engines.remote import Pace
 from agent.errors import EngineError
 
 _CUT_SHORT = ("content_filter", "abort", "error")
-_TELLING_PREFILL = 16
 
 
 class Tally:
@@ -55,7 +54,7 @@ class Tally:
 
     def _prefill_tok_s(self) -> float | None:
         if self._timings:  # llama.cpp's
-            telling = self._timings.get("prompt_n", 0) >= _TELLING_PREFILL
+            telling = self._timings.get("prompt_n", 0) >= TELLING_PREFILL_TOKENS
             return self._timings.get("prompt_per_second") if telling else None
         extra = getattr(self._usage, "extra", None) or {}  # MLC LLM's; its decode rate counts waiting requests wrongly
         return extra.get("prefill_tokens_per_s")

@@ -23,6 +23,11 @@ def plain(text: str) -> str:
     return _MARKS.sub(lambda mark: f"{mark.group()[0]} {mark.group()[1:]}", text)
 
 
+def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The conversation as every engine's library wants it; what callers wrote has no marks in it."""
+    return [{"role": message.role.value, "content": plain(message.content)} for message in messages]
+
+
 @dataclass(frozen=True)
 class _Form:
     source: str
@@ -81,9 +86,8 @@ class PromptTemplate:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt; what callers wrote has no marks in it. EngineError where the form cannot hold the messages."""
-        turns = [{"role": message.role.value, "content": plain(message.content)} for message in messages]
         try:
-            return self._template.render(messages=turns)
+            return self._template.render(messages=turns(messages))
         except TemplateError as exc:
             raise EngineError(Stage.LLM, f"the template failed: {exc}", retriable=False) from exc
 
