@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except ContractError as exc:
         return _fail(f"{exc.code.value}: {exc.message}")
-    except (UserError, OSError) as exc:
+    except UserError as exc:
+        return _fail(str(exc), exc.exit_status)
+    except OSError as exc:
         return _fail(str(exc))
     return status
 
@@ -54,9 +56,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, status: int = _FAILED) -> int:
     sys.stderr.write(f"edgevoice: {message}\n")
-    return _FAILED
+    return status
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from agent.contract.admin import AdminRequest, Health, ModelList
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.presence import Info, State
-from agent.contract.terms import AdminOperation
+from agent.contract.terms import AdminOperation, Phase
 from agent.contract.wire import WireModel
 from agent.engines.language_models import LanguageModels
 from agent.memory import available_bytes
@@ -64,7 +64,13 @@ class Administration:
         return await self.list_models(asked)
 
     async def drain(self, asked: AdminRequest) -> Health:
-        """Lets the agent end as at SIGTERM, which the service manager answers with a new one."""
+        """Lets the agent end as at SIGTERM, which the service manager answers with a new one.
+
+        ContractError(model_not_ready) while it starts: the broker may have kept the call for the one before.
+        """
+        if self._state().phase is Phase.STARTING:
+            message = "the agent is starting; ask again once it is online"
+            raise ContractError(ErrorCode.MODEL_NOT_READY, message, retry_after_ms=2_000)
         self._stop.set()
         return await self.health(asked)
 

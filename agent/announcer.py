@@ -22,27 +22,26 @@ def last_will(topics: Topics) -> Publication:
 class Announcer:
     """Keeps `status`, `info` and `state` true."""
 
-    def __init__(self, topics: Topics, mqtt: MqttClient, state: Callable[[], State]) -> None:
-        """`state` is asked whenever it is to be published."""
+    def __init__(self, topics: Topics, mqtt: MqttClient, info: Callable[[], Info], state: Callable[[], State]) -> None:
+        """Both are asked whenever they may be another."""
         self._topics = topics
         self._mqtt = mqtt
+        self._info = info
         self._state = state
-        self._info: Info | None = None
         self._presence = Presence.OFFLINE
         self._last: State | None = None
+        self._told: Info | None = None
         self._pending: asyncio.TimerHandle | None = None
 
-    def online(self, info: Info) -> None:
+    def online(self) -> None:
         """The engines are warm: from now on the agent answers."""
-        self._info = info
         self._presence = Presence.ONLINE
         self.repeat()
 
     def repeat(self) -> None:
         """Says everything again: the last will spoke for a connection that was lost."""
-        if self._info:
-            self._mqtt.publish(Publication(self._topics.info, self._info.encode(), retain=True))
-        self._last = None
+        self._last = self._told = None
+        self._publish_info()  # before anybody reads that it is online
         self.changed()
         self._mqtt.publish(_status(self._topics, self._presence))
 
@@ -62,10 +61,19 @@ class Announcer:
 
     def _settle(self) -> None:
         self._pending = None
-        if self._state() != self._last:
+        if self._state() != self._last or self._has_news():
             self.changed()
 
+    def _has_news(self) -> bool:
+        return self._presence is Presence.ONLINE and self._info() != self._told
+
+    def _publish_info(self) -> None:
+        if self._has_news():
+            self._told = self._info()
+            self._mqtt.publish(Publication(self._topics.info, self._told.encode(), retain=True))
+
     def _publish_state(self) -> None:
+        self._publish_info()
         state = self._state()
         if state != self._last:
             self._last = state

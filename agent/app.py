@@ -21,18 +21,21 @@ from agent.journal.journal import Journal
 from agent.memory import resident_bytes
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message, Subscription
-from agent.notify import notify
+from agent.notify import more_time, notify
 from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.pipeline.stages import Stages
 from agent.replies import Replies
 from agent.runs import Runs
 from agent.settings import Settings
+from agent.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 _SESSION_EXPIRY_S = 86_400
 _FORGET_INTERVAL_S = 60.0
+_LONGEST_WRITE_S = 30.0
+_CLOSE_S = 20.0
 
 
 async def run(settings: Settings) -> None:
@@ -43,12 +46,13 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with Agent(settings, stop=stop).serving() as agent:
         grace_s = 0.0
+        notify("STATUS=loading the engines", more_time(_longest_load_s(settings)))
         if await agent.warm_up(stop):
             grace_s = settings.graceful_shutdown_s
-            notify("READY=1")
+            notify("READY=1", "STATUS=ready")
             await stop.wait()
         logger.info("stopping")
-        notify("STOPPING=1")
+        notify("STOPPING=1", "STATUS=finishing what runs", more_time(grace_s + _CLOSE_S))
         await agent.drain(grace_s)
 
 
@@ -63,16 +67,8 @@ class Agent:
         self._admission = Admission(settings.limits, max_concurrent=settings.max_concurrent)
         self._journal = Journal(settings.journal_path, synchronous=settings.journal.synchronous)
         self._engines = EngineSet(settings, on_change=self._changed)
-        self._mqtt = MqttClient(
-            settings.mqtt,
-            client_id=f"edgevoice-agent-{settings.agent}",
-            on_message=self._heard,
-            on_ready=self._connected,
-            subscriptions=(Subscription(topics.all_requests), Subscription(topics.all_admin)),
-            will=last_will(topics),
-            session_expiry_s=_SESSION_EXPIRY_S,
-        )
-        self._announcer = Announcer(topics, self._mqtt, self._state)
+        self._mqtt = self._broker()
+        self._announcer = Announcer(topics, self._mqtt, self._info, self._state)
         stages = Stages(
             self._engines,
             max_audio_s=settings.limits.max_audio_s,
@@ -119,6 +115,8 @@ class Agent:
             self._runs.resume()  # before a message can arrive: nothing was awaited since
             forgetting = asyncio.create_task(self._forget_old(), name="forget")
             stack.push_async_callback(_end, forgetting)
+            watched = asyncio.create_task(self._watchdog().run(), name="watchdog")
+            stack.push_async_callback(_end, watched)
             yield self
 
     async def warm_up(self, stop: asyncio.Event) -> bool:
@@ -133,7 +131,7 @@ class Agent:
         loading.result()
         self._phase = Phase.READY
         self._admission.open()
-        self._announcer.online(self._info())
+        self._announcer.online()
         logger.info("online as %s", self._topics.agent)
         return True
 
@@ -146,6 +144,17 @@ class Agent:
         if self._mqtt.connected:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._announcer.offline(), 2.0)
+
+    def _broker(self) -> MqttClient:
+        return MqttClient(
+            self._settings.mqtt,
+            client_id=f"edgevoice-agent-{self._settings.agent}",
+            on_message=self._heard,
+            on_ready=self._connected,
+            subscriptions=(Subscription(self._topics.all_requests), Subscription(self._topics.all_admin)),
+            will=last_will(self._topics),
+            session_expiry_s=_SESSION_EXPIRY_S,
+        )
 
     def _heard(self, message: Message) -> None:
         self._handler.handle(message)
@@ -161,6 +170,20 @@ class Agent:
         while True:
             self._journal.forget(self._settings.journal.dedup_window_s)
             await asyncio.sleep(_FORGET_INTERVAL_S)
+
+    def _watchdog(self) -> Watchdog:
+        """Fed while what nobody sees from outside gets on; engines are minded by their hosts."""
+        checks = {
+            "the journal": lambda: self._journal.waited_s < _LONGEST_WRITE_S,
+            "the connection to the broker": lambda: self._mqtt.alive,
+        }
+        return Watchdog(checks, status=self._status)
+
+    def _status(self) -> str:
+        """One line for who asks the service manager."""
+        state = self._state()
+        broker = "" if self._mqtt.connected else ", no broker"
+        return f"{state.phase.value}: {state.running} running, {state.queued} queued{broker}"
 
     def _info(self) -> Info:
         return Info(
@@ -188,6 +211,12 @@ class Agent:
             memory_bytes=resident_bytes(),
             engines=engines,
         )
+
+
+def _longest_load_s(settings: Settings) -> float:
+    """Engines load side by side; each may take its time to load, and again to answer for the first time."""
+    at_start = (model for model in settings.models.values() if model.load == "start")
+    return 2 * max(engine.load_timeout_s for engine in (settings.stt, settings.llm, settings.tts, *at_start))
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

@@ -40,6 +40,8 @@ class _Pending:
 
     publication: Publication
     reply: asyncio.Future[Reply]
+    again: bool = True
+    """Whether it may be sent once more by itself: its id makes it one request."""
     callers: int = 0
 
 
@@ -123,15 +125,15 @@ class AgentClient:
         asked = AdminRequest(id=uuid.uuid4().hex, model=model)
         topic = self._topics.admin(self._client, operation)
         publication = Publication(topic, asked.encode(), content_type="application/json")
-        return await self._reply_to(str(asked.id), publication, timeout_s)
+        return await self._reply_to(str(asked.id), publication, timeout_s, again=False)
 
     def cancel(self, request_id: str) -> None:
         """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
         topic = self._topics.request(self._client, Operation.CANCEL)
         self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
 
-    async def _reply_to(self, request_id: str, publication: Publication, wait_s: float) -> Reply:
-        pending = self._pending.get(request_id) or self._send(request_id, publication)
+    async def _reply_to(self, request_id: str, publication: Publication, wait_s: float, *, again: bool = True) -> Reply:
+        pending = self._pending.get(request_id) or self._send(request_id, publication, again=again)
         if pending.publication.payload != publication.payload:
             raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
         pending.callers += 1
@@ -144,8 +146,8 @@ class AgentClient:
             if not pending.callers:
                 del self._pending[request_id]
 
-    def _send(self, request_id: str, publication: Publication) -> _Pending:
-        pending = _Pending(publication, asyncio.get_running_loop().create_future())
+    def _send(self, request_id: str, publication: Publication, *, again: bool) -> _Pending:
+        pending = _Pending(publication, asyncio.get_running_loop().create_future(), again)
         try:
             delivered = self._mqtt.publish(publication)
         except PacketTooLarge as exc:
@@ -191,7 +193,8 @@ class AgentClient:
     def _ask_again(self) -> None:
         # A broker that lost its memory lost what it had confirmed, too; the ids make it one request.
         for pending in self._pending.values():
-            self._mqtt.publish(pending.publication)
+            if pending.again:
+                self._mqtt.publish(pending.publication)
 
     def _on_message(self, message: Message) -> None:
         if message.topic == self._topics.status:

@@ -120,3 +120,12 @@ class EngineDied(EngineError):
 
 class UserError(Exception):
     """What the person who typed a command can put right, and how."""
+
+    exit_status = 1
+    """Of the command."""
+
+
+class BadSettings(UserError):
+    """Settings that cannot be meant: nothing changes by trying again."""
+
+    exit_status = 78  # EX_CONFIG of sysexits.h

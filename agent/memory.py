@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -16,23 +17,39 @@ def resident_bytes() -> int | None:
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:
-    """Memory that may still be taken [bytes], by the machine and by our cgroup; None where the system does not tell."""
-    found = [left for left in (_machine(root / "proc/meminfo"), _cgroup(root / "sys/fs/cgroup")) if left is not None]
-    return min(found, default=None)
+    """Memory that may still be taken [bytes], by the machine and by our cgroups; None where nobody tells."""
+    found = [_machine(root / "proc/meminfo"), *(_cgroup(folder) for folder in _cgroups(root))]
+    return min((left for left in found if left is not None), default=None)
 
 
 def _machine(meminfo: Path) -> int | None:
+    return _field(meminfo, "MemAvailable:", unit=1_024)
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    """Our own cgroup and those it lies in, each of which may have a limit: a container's, a unit's. Version 2 only."""
     try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    return next((int(line.split()[1]) * 1_024 for line in lines if line.startswith("MemAvailable:")), None)
+        lines = []
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    top = root / "sys/fs/cgroup"
+    for part in (Path(own), *Path(own).parents):
+        yield top / part
 
 
 def _cgroup(folder: Path) -> int | None:
-    """What a container's own limit leaves; files of cgroup v2."""
+    """What a limit leaves; what the kernel keeps of files it gives back when it is wanted."""
     try:
         limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+        return max(0, int(limit) - int(used) + (_field(folder / "memory.stat", "inactive_file") or 0))
+    except (OSError, ValueError):  # no such file; no limit, which is written `max`
+        return None
+
+
+def _field(path: Path, name: str, *, unit: int = 1) -> int | None:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return max(0, int(limit) - int(used)) if limit != "max" else None
+    return next((int(words[1]) * unit for words in map(str.split, lines) if words[:1] == [name]), None)

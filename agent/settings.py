@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     )
 
     profile: str | None = None
-    """Settings for a machine, below all others: orin, orin-8gb, orin-16gb, orin-32gb or orin-64gb."""
+    """Settings for a machine, below all others: one of those that `edgevoice models pull --help` lists."""
     home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(default_factory=default_home)
     """Folder for models and the journal."""
     allow_ephemeral: bool = False

@@ -11,7 +11,8 @@ from pathlib import Path
 from agent.errors import UserError
 from agent.settings import Settings
 
-_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_ROOT = Path("/")
+_MARKS = (".dockerenv", "run/.containerenv")
 """What Docker, and Podman and its kin, put into a container."""
 _SYSTEM_CONTAINERS = {"lxc", "lxc-libvirt", "systemd-nspawn"}
 """What `container` is in those whose root lasts like that of a machine."""
@@ -39,32 +40,50 @@ class Mount:
         return self.kind in _IN_MEMORY or (self.kind in _LAYERED and self.point == Path("/"))
 
 
-def check_home(settings: Settings) -> None:
+@dataclass(frozen=True)
+class Loss:
+    """A folder of ours that ends with the container."""
+
+    folder: Path
+    variable: str
+    """The setting that names it."""
+    mount: Mount
+
+
+def check_home(settings: Settings, root: Path = _ROOT, environ: Mapping[str, str] = os.environ) -> None:
     """EphemeralHomeError where models or journal would be lost with the container, unless that is allowed."""
-    if settings.allow_ephemeral or not in_container(os.environ, _cgroup(), *_MARKS):
+    if settings.allow_ephemeral or not in_container(root, environ):
         return
-    folders = ((settings.home, "EDGEVOICE_HOME"), (settings.journal_path.parent, "EDGEVOICE_JOURNAL__PATH"))
-    for folder, variable in folders:
-        if mount := lost_mount(folder, _mountinfo()):
-            raise EphemeralHomeError(
-                f"{folder} is lost with this container ({mount.kind} at {mount.point}): mount a volume there"
-                f" (`docker run -v edgevoice:{folder.resolve()} …`), set {variable} to a path on one, or set"
-                " EDGEVOICE_ALLOW_EPHEMERAL=true if it may be lost"
-            )
+    if loss := lost_folder(settings, root):
+        raise EphemeralHomeError(
+            f"{loss.folder} is lost with this container ({loss.mount.kind} at {loss.mount.point}): mount a volume there"
+            f" (`docker run -v edgevoice:{loss.folder.resolve()} …`), set {loss.variable} to a path on one, or set"
+            " EDGEVOICE_ALLOW_EPHEMERAL=true if it may be lost"
+        )
 
 
-def in_container(environment: Mapping[str, str], cgroup: str, *marks: Path) -> bool:
-    """Whether this is an application's container, by systemd's variable, the first process's groups, or `marks`."""
-    container = environment.get("container", "")
+def in_container(root: Path = _ROOT, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is an application's container: by systemd's variable, the engine's marks, the first process."""
+    container = environ.get("container", "")
     if container in _SYSTEM_CONTAINERS:
         return False
-    return bool(container) or any(mark.exists() for mark in marks) or _CGROUPS.search(cgroup) is not None
+    marked = bool(container) or any((root / mark).exists() for mark in _MARKS)
+    return marked or _CGROUPS.search(_read(root / "proc/1/cgroup")) is not None
 
 
-def lost_mount(path: Path, mountinfo: str) -> Mount | None:
-    """The file system that `path` is on, or would be, if it ends with the container; `mountinfo` is the kernel's."""
+def lost_folder(settings: Settings, root: Path = _ROOT) -> Loss | None:
+    """The first of home and the journal's folder that ends with the container."""
+    folders = ((settings.home, "EDGEVOICE_HOME"), (settings.journal_path.parent, "EDGEVOICE_JOURNAL__PATH"))
+    for folder, variable in folders:
+        if mount := lost_mount(folder, root):
+            return Loss(folder, variable, mount)
+    return None
+
+
+def lost_mount(path: Path, root: Path = _ROOT) -> Mount | None:
+    """The file system that `path` is on, or would be, if it ends with the container."""
     path = path.resolve()
-    found = [mount for mount in _mounts(mountinfo) if mount.point in (path, *path.parents)]
+    found = [mount for mount in _mounts(_read(root / "proc/self/mountinfo")) if mount.point in (path, *path.parents)]
     if not found:
         return None
     deepest = max(len(mount.point.parts) for mount in found)
@@ -81,14 +100,6 @@ def _mounts(mountinfo: str) -> list[Mount]:
             point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), words[4])
             mounts.append(Mount(Path(point), rest.split(" ")[0]))
     return mounts
-
-
-def _mountinfo() -> str:
-    return _read(Path("/proc/self/mountinfo"))
-
-
-def _cgroup() -> str:
-    return _read(Path("/proc/1/cgroup"))
 
 
 def _read(path: Path) -> str:

@@ -53,6 +53,7 @@ TEXT = (
 _QUESTION = "Tell me in many words about the number {number}, and then count up from it. " + 3 * TEXT
 _ANSWER_TOKENS = 48
 _COLUMNS = 120
+_NAMES = sorted({name for names in registry.ENGINES.values() for name in names if name != "scripted"})
 _MIB = 2**20
 
 
@@ -191,7 +192,9 @@ async def measure(bench: Bench, console: Console) -> list[Measured]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How often, and where the figures go."""
     parser.add_argument("--quick", action="store_true", help="everything once: rough")
-    parser.add_argument("--engines", nargs="+", default=[], metavar="NAME", help="only these (default: all installed)")
+    parser.add_argument(
+        "--engines", nargs="+", default=[], choices=_NAMES, metavar="NAME", help="only these (default: all)"
+    )
     parser.add_argument(
         "--folder", type=Path, default=FOLDER, help="where the figures go, as JSON (default: %(default)s)"
     )

@@ -16,6 +16,7 @@ from bridge.app import create_app
 from bridge.settings import BridgeSettings
 
 _MAX_HEADER_BYTES = 16_384
+_EX_CONFIG = 78
 
 
 def main() -> None:
@@ -55,7 +56,8 @@ def _settings() -> BridgeSettings:
 
 
 def _give_up(why: str) -> NoReturn:
-    sys.exit(f"The bridge cannot start: {why}")
+    sys.stderr.write(f"The bridge cannot start: {why}\n")
+    sys.exit(_EX_CONFIG)
 
 
 def _allow_files(wanted: int) -> None:

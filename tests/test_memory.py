@@ -14,11 +14,12 @@ def root(tmp_path):
     return tmp_path
 
 
-def limit(root, maximum, used):
-    folder = root / "sys" / "fs" / "cgroup"
+def limit(root, maximum, used, *, below="", files=0):
+    folder = root / "sys" / "fs" / "cgroup" / below
     folder.mkdir(parents=True)
     (folder / "memory.max").write_text(f"{maximum}\n")
     (folder / "memory.current").write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {files}\n")
 
 
 def test_the_machine_tells(root):
@@ -38,6 +39,22 @@ def test_a_container_over_its_limit_has_nothing_left(root):
 def test_a_container_without_a_limit_has_what_the_machine_has(root):
     limit(root, "max", 1_000)
     assert available_bytes(root) == 8_000_000 * 1_024
+
+
+def test_a_units_limit_counts_and_that_of_what_it_lies_in(root):
+    (root / "proc" / "self").mkdir()
+    (root / "proc" / "self" / "cgroup").write_text("0::/system.slice/edgevoice-agent.service\n")
+    limit(root, "max", 1_000, below="system.slice/edgevoice-agent.service")
+    limit(root, 7_000, 1_000, below="system.slice/other.service")
+    assert available_bytes(root) == 8_000_000 * 1_024
+    (root / "sys" / "fs" / "cgroup" / "system.slice" / "memory.max").write_text("5000\n")
+    (root / "sys" / "fs" / "cgroup" / "system.slice" / "memory.current").write_text("1000\n")
+    assert available_bytes(root) == 4_000
+
+
+def test_what_the_kernel_keeps_of_files_is_not_lost(root):
+    limit(root, 4_000, 3_500, files=3_000)
+    assert available_bytes(root) == 3_500
 
 
 def test_nobody_tells(tmp_path):

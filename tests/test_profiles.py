@@ -55,6 +55,18 @@ def test_it_leaves_the_system_some_of_its_memory(name: str) -> None:
     assert 0 < profiles.needs(name).memory_bytes + of(name).memory.reserve_bytes < 0.7 * memory
 
 
+def test_it_has_what_the_one_beneath_it_has_and_it_does_not_change() -> None:
+    above, beneath = of("orin-64gb"), of("orin-32gb")
+
+    assert above.llm.options == {**beneath.llm.options, "context_window": 8192, "max_num_sequence": 8}
+    assert (above.stt, above.llm.environment, above.tts) == (beneath.stt, beneath.llm.environment, beneath.tts)
+    assert profiles.needs("orin-64gb").models == profiles.needs("orin-32gb").models
+
+
+def test_what_is_beneath_it_is_no_level_of_the_topics() -> None:
+    assert {of(name).base for name in profiles.names()} == {Settings().base}
+
+
 def test_the_default_is_the_one_of_the_orin() -> None:
     settings = of("orin")
 
@@ -106,17 +118,22 @@ def test_without_one_nothing_changes():
 def test_an_unknown_one_is_told_with_those_there_are(monkeypatch, capsys):
     monkeypatch.setenv("EDGEVOICE_PROFILE", "pi")
 
-    assert main(["settings"]) == 1
+    assert main(["settings"]) == 78
     assert (
         "setting EDGEVOICE_PROFILE: no profile 'pi'; there are orin, orin-8gb, orin-16gb, orin-32gb, orin-64gb;"
         in capsys.readouterr().err
     )
 
 
-def test_every_profile_is_in_its_setting_s_meaning():
-    meaning = Settings.model_fields["profile"].description or ""
+def test_every_profile_is_listed_where_its_setting_s_meaning_says(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")  # no name is broken at its hyphen
+    assert "`edgevoice models pull --help`" in (Settings.model_fields["profile"].description or "")
 
-    assert all(name in meaning for name in profiles.names())
+    with pytest.raises(SystemExit):
+        main(["models", "pull", "--help"])
+
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in profiles.names())
 
 
 def test_a_home_below_the_user_s_own_is_found(monkeypatch):

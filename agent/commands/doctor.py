@@ -18,10 +18,10 @@ from rich.text import Text
 
 from agent.commands.settings import load
 from agent.contract.wire import first_fault
+from agent.doctor.checks import CHECKS
 from agent.doctor.examine import examine
 from agent.doctor.finding import Finding, Level, fail, ok
 from agent.doctor.site import BridgeSettings, Site
-from agent.doctor.table import CHECKS
 from agent.errors import UserError
 from agent.settings import Settings
 

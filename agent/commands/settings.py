@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, SettingsError
 
-from agent.commands import CommandError
 from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
+from agent.errors import BadSettings
 from agent.settings import Settings
 
 _BRIDGE = "bridge.settings:BridgeSettings"
@@ -29,6 +30,10 @@ _TEMPLATE = """\
 # `edgevoice.toml`, which only the agent reads. `edgevoice settings` shows what holds; `edgevoice settings --template`
 # wrote this.
 """
+
+_SECRET = re.compile(r"(^|_)(key|token|secret|password)$", re.IGNORECASE)
+_LOGIN = re.compile(r"(\w://)[^/@\s]+@")
+_STARS = "**********"
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
@@ -56,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load() -> Settings:
-    """The agent's settings as they are here; CommandError names the first that is wrong."""
+    """The agent's settings as they are here; BadSettings names the first that is wrong."""
     return _read(Settings)
 
 
@@ -96,11 +101,11 @@ def _read(settings: type[_Settings]) -> _Settings:
     except ValidationError as exc:
         field, message = first_fault(exc)
         name = f"setting {_variable(settings, *field.split('.'))}" if field else "settings"
-        raise CommandError(f"{name}: {message}; `edgevoice settings --template` lists them all") from exc
+        raise BadSettings(f"{name}: {message}; `edgevoice settings --template` lists them all") from exc
     except SettingsError as exc:
-        raise CommandError(_not_json(settings, exc)) from exc
+        raise BadSettings(_not_json(settings, exc)) from exc
     except ValueError as exc:
-        raise CommandError(f"{_file_at_fault()} cannot be read: {exc}") from exc
+        raise BadSettings(f"{_file_at_fault()} cannot be read: {exc}") from exc
 
 
 def _not_json(settings: type[BaseSettings], exc: SettingsError) -> str:
@@ -157,8 +162,17 @@ def _leaves(
 
 def _text(value: Any) -> str:
     """As it would stand in the environment; a secret as asterisks, nothing as nothing."""
-    plain = to_jsonable_python(value)
+    plain = _masked(to_jsonable_python(value))
     return "" if plain is None else plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def _masked(plain: Any) -> Any:
+    """`plain` without what an engine's options or environment hold that nobody is to see."""
+    if isinstance(plain, dict):
+        return {key: _STARS if _SECRET.search(key) else _masked(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_masked(value) for value in plain]
+    return _LOGIN.sub(rf"\1{_STARS}@", plain) if isinstance(plain, str) else plain
 
 
 def _variable(settings: type[BaseSettings], *path: str) -> str:

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--http-port", type=checked(PORT), metavar="PORT", help="the bridge's port (default: a free one)"
     )
+    parser.add_argument("--admin", action="store_true", help="let HTTP callers make operators' calls, too")
     parser.add_argument("--show-output", action="store_true", help="show what agent and bridge log")
 
 
@@ -46,6 +47,7 @@ async def _up(args: argparse.Namespace, settings: Settings) -> int:
             home=settings.home,
             mqtt_port=args.mqtt_port,
             http_port=args.http_port,
+            operators=("operator", "bridge") if args.admin else ("operator",),
             show_output=args.show_output,
         )
     )

@@ -36,7 +36,7 @@ def _engine(site: Site, setting: str, wanted: EngineSettings) -> tuple[Finding, 
         needs = leaf(stage, name).needs_bytes(options, models_dir)
     except EngineError as exc:
         # What is missing says in its own words what brings it.
-        return bad(setting, exc.message, _fix(exc.message), asked=wanted.name != AUTO), 0
+        return bad(setting, exc.message, _fix(exc.message), asked=wanted.asked_for), 0
     how = "chosen by itself" if wanted.name == AUTO else "as set"
     return ok(setting, f"{name}, {how}" + (f", needs about {needs // _MIB} MiB" if needs else "")), needs
 
@@ -59,7 +59,7 @@ def _memory(site: Site, needs: dict[str, int]) -> Finding:
     if _engines_run(site):
         return ok("memory", f"{available // _MIB} MiB available beside the engines, which run already")
     if needed + reserve > available:
-        asked = bool(profile) or any(site.stages[name].name != AUTO for name in loaded)
+        asked = bool(profile) or any(site.stages[name].asked_for for name in loaded)
         message = f"{numbers} and {reserve // _MIB} MiB are to stay free; end other programs or take smaller models"
         return bad("memory", message, "ps -eo rss,pid,args --sort=-rss | head", asked=asked)
     return ok("memory", numbers)

@@ -38,7 +38,7 @@ def _environment(site: Site) -> Finding:
         return warn(
             "environment",
             f"the virtual environment {sys.prefix} inside a container: it hides what the image brings (torch, mlc_llm)",
-            "python3 -m pip install edgevoice   # with the image's own Python, outside the environment",
+            "python3 -m pip install .   # in EdgeVoice's folder, with the image's own Python",
         )
     where = f"virtual environment {sys.prefix}" if inside else f"no virtual environment, {sys.prefix}"
     return ok("environment", f"{where}, in a container" if container else where)

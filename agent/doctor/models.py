@@ -13,14 +13,15 @@ from agent.doctor.site import Site
 from agent.doctor.wanted import wanted
 from agent.engines.mlc_options import MlcOptions
 from agent.engines.settings import EngineSettings
-from agent.errors import EngineError
-from agent.model_files.ggml import GgmlError, check_vad, check_whisper
+from agent.model_files.fault import ModelFault
+from agent.model_files.ggml import check_vad
+from agent.model_files.gguf import check_gguf, find_gguf
 from agent.model_files.mlc import find_model
+from agent.model_files.whisper import find_whisper
 from agent.models.catalogue import CataloguedModel, catalogue
 from agent.models.verify import Presence, faults, presence
 
 _WHOLE = "by names and sizes; `edgevoice models verify` reads its checksums, too"
-_GGUF = b"GGUF"
 _LIST = "edgevoice models list"
 
 
@@ -58,23 +59,27 @@ def _mlc(options: Mapping[str, Any], models_dir: Path) -> tuple[str, list[str]]:
     return f"{files.folder}, library {files.library or 'to be compiled at the start'}", list(files.faults())
 
 
-def _whisper(options: Mapping[str, Any], _: Path) -> tuple[str, list[str]]:
+def _whisper(options: Mapping[str, Any], models_dir: Path) -> tuple[str, list[str]]:
     """Files that are given by their paths; of those given by name, the catalogue knows more."""
-    looks = {"model": check_whisper, "vad_model": check_vad}
-    given = {name: Path(options.get(name) or "").expanduser() for name in looks}
-    there = {name: path for name, path in given.items() if path.suffix == ".bin" and path.is_file()}
-    for name, path in there.items():
-        looks[name](path)
-    return ", ".join(map(str, there.values())), []
+    model, vad_model = (Path(options.get(name) or "").expanduser() for name in ("model", "vad_model"))
+    files = []
+    if model.suffix == ".bin" and model.is_file():
+        path, _ = find_whisper(str(model), models_dir)
+        files.append(path)
+    if vad_model.suffix == ".bin" and vad_model.is_file():
+        check_vad(vad_model)
+        files.append(vad_model)
+    return ", ".join(map(str, files)), []
 
 
-def _gguf(options: Mapping[str, Any], _: Path) -> tuple[str, list[str]]:
+def _gguf(options: Mapping[str, Any], models_dir: Path) -> tuple[str, list[str]]:
     """A file that is given by its path."""
-    path = Path(options.get("model") or "")
-    if path.suffix != ".gguf" or not path.is_file():
+    model = Path(options.get("model") or "")
+    if model.suffix != ".gguf" or not model.is_file():
         return "", []
-    with path.open("rb") as file:
-        return str(path), [] if file.read(len(_GGUF)) == _GGUF else [f"{path} is not a GGUF model; fetch it again"]
+    path = find_gguf(str(model), models_dir)
+    check_gguf(path)
+    return str(path), []
 
 
 _LOOKS: Mapping[str, Callable[[Mapping[str, Any], Path], tuple[str, list[str]]]] = {
@@ -92,7 +97,7 @@ def _files(setting: str, engine: EngineSettings, models_dir: Path) -> Iterator[F
     name = f"files of {setting}"
     try:
         files, wrong = _LOOKS[engine.name](engine.options, models_dir)
-    except (EngineError, GgmlError) as exc:
+    except ModelFault as exc:
         files, wrong = "", [str(exc)]
     except ValidationError:  # the engine's own line says what is wrong with its options
         return

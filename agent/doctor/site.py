@@ -18,8 +18,6 @@ from agent.mqtt.settings import MqttSettings
 from agent.settings import Settings
 from agent.storage import in_container
 
-_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-
 
 class BridgeSettings(Protocol):
     """As much of the bridge's settings as concerns us; the agent's code imports nothing of the bridge."""
@@ -76,7 +74,7 @@ class Site:
     @property
     def in_container(self) -> bool:
         """Whether this is the inside of an application's container."""
-        return in_container(self.environ, self.text("/proc/1/cgroup") or "", *map(self.file, _CONTAINER_MARKS))
+        return in_container(self.root, self.environ)
 
     def file(self, path: str) -> Path:
         """`path` of the machine."""

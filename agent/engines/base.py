@@ -22,6 +22,9 @@ from agent.contract.terms import FinishReason
 TELLING_PREFILL_TOKENS = 16
 """A prompt of fewer new tokens is read too fast to tell how fast."""
 
+UNREACHABLE = "unreachable"
+"""Reason of an EngineError: the server behind the engine is not there, and may be later."""
+
 CancelFlag = Callable[[], bool]
 """True once nobody wants the answer any more; looked at between pieces of work."""
 

@@ -20,27 +20,35 @@ class MemoryBudget:
     def __init__(self, settings: MemorySettings, *, available: Callable[[], int | None] = available_bytes) -> None:
         self._settings = settings
         self._available = available
-        self._promised = 0
+        self._promises: dict[object, tuple[int, int]] = {}
+        """For each engine being loaded: what it needs, and what was available when it began [bytes]."""
 
     @contextmanager
     def room(self, stage: Stage, name: str, needs_bytes: int) -> Iterator[None]:
         """Keeps `needs_bytes` for the engine `name` while it loads; EngineError, with the numbers, where they lack."""
         available = self._available()
         if self._settings.check and available is not None:
-            left = available - self._promised - self._settings.reserve_bytes
+            promised = self._promised(available)
+            left = available - promised - self._settings.reserve_bytes
             if needs_bytes > left:
                 raise EngineError(
                     stage,
                     f"{name} needs about {needs_bytes // _MIB} MiB; {max(0, left) // _MIB} MiB are left"
-                    f" ({available // _MIB} available, {self._promised // _MIB} promised to engines being loaded,"
-                    f" {self._settings.reserve_bytes // _MIB} kept free); unload a model or take a smaller one",
+                    f" ({available // _MIB} available, {promised // _MIB} promised to engines being loaded,"
+                    f" {self._settings.reserve_bytes // _MIB} kept free by memory.reserve_bytes);"
+                    " unload a model or take a smaller one",
                     code=ErrorCode.MODEL_NOT_READY,
                     reason="out_of_memory",
                     limit=max(0, left),
                     actual=needs_bytes,
                 )
-        self._promised += needs_bytes
+        promise = object()
+        self._promises[promise] = (needs_bytes, available or 0)
         try:
             yield
         finally:
-            self._promised -= needs_bytes
+            del self._promises[promise]
+
+    def _promised(self, available: int) -> int:
+        """What those being loaded have not taken yet."""
+        return sum(max(0, needs - max(0, before - available)) for needs, before in self._promises.values())

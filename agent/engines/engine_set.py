@@ -11,12 +11,11 @@ from typing_extensions import Self
 
 from agent.contract.presence import EngineInfo, EngineState
 from agent.contract.terms import Stage
-from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, ServedModel
+from agent.engines.base import UNREACHABLE, AsyncSpeechToText, AsyncTextToSpeech, ServedModel
 from agent.engines.budget import MemoryBudget
 from agent.engines.host import EngineHost
 from agent.engines.language_models import DEFAULT, LanguageModels
 from agent.engines.opening import Opener
-from agent.engines.settings import AUTO
 from agent.errors import EngineError
 from agent.settings import Settings
 
@@ -41,15 +40,15 @@ class EngineSet:
         await asyncio.gather(self.models.close(), *(host.close() for host in self._speech.values()))
 
     async def load(self) -> None:
-        """Returns once every engine answers. EngineError where one that was asked for by name cannot be loaded."""
+        """Returns once every engine answers. EngineError where one that was asked for cannot be loaded."""
         settings = self._settings
         named = [name for name, model in settings.models.items() if model.load == "start"]
         opening = [
             asyncio.create_task(work, name=name)
             for name, work in (
-                ("open[stt]", self._unless_auto(Stage.STT, self._open_speech(Stage.STT))),
-                ("open[tts]", self._unless_auto(Stage.TTS, self._open_speech(Stage.TTS))),
-                ("load[default]", self._unless_auto(Stage.LLM, self.models.load(DEFAULT))),
+                ("open[stt]", self._unless_asked_for(Stage.STT, self._open_speech(Stage.STT))),
+                ("open[tts]", self._unless_asked_for(Stage.TTS, self._open_speech(Stage.TTS))),
+                ("load[default]", self._unless_asked_for(Stage.LLM, self.models.load(DEFAULT))),
                 *((f"load[{name}]", self.models.load(name)) for name in named),
             )
         ]
@@ -92,11 +91,11 @@ class EngineSet:
     async def _open_speech(self, stage: Stage) -> None:
         self._speech[stage] = await self._opener.open(stage, getattr(self._settings, stage.value))
 
-    async def _unless_auto(self, stage: Stage, opening: Awaitable[object]) -> None:
-        """Lets an engine be missing that was not asked for by name."""
+    async def _unless_asked_for(self, stage: Stage, opening: Awaitable[object]) -> None:
+        """Lets an engine be missing that was not asked for, and a server that is not up yet: it is tried again."""
         try:
             await opening
         except EngineError as exc:
-            if getattr(self._settings, stage.value).name != AUTO:
+            if getattr(self._settings, stage.value).asked_for and exc.reason != UNREACHABLE:
                 raise
             logger.warning("no engine for %s: %s", stage.value, exc)

@@ -52,9 +52,9 @@ class EngineHost:
         return self._keeper.pid
 
     @property
-    def busy(self) -> bool:
-        """Whether it is in the middle of a call."""
-        return self._calls.busy
+    def wanted(self) -> bool:
+        """Whether anybody waits for an answer, or for the turn to ask."""
+        return self._calls.wanted
 
     def _call(self, asked: Frame) -> AsyncGenerator[Frame, None]:
         """The frames that answer a call, the last of them DONE; or its EngineError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from agent.contract.terms import Stage
@@ -31,11 +32,17 @@ class CallsInFlight:
         self._slots = asyncio.Semaphore(1)
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Call] = {}
+        self._callers = 0
 
     @property
     def busy(self) -> bool:
         """Whether there are any."""
         return bool(self._calls)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for an answer, or for the turn to ask."""
+        return bool(self._callers or self._calls)
 
     def open(self, slots: int) -> None:
         """Sets how many there may be at once; to be called before the first."""
@@ -46,6 +53,15 @@ class CallsInFlight:
 
         `ready` gives the worker to put it to, as soon as there is one.
         """
+        self._callers += 1
+        try:
+            async with aclosing(self._make(asked, ready)) as answer:
+                async for frame in answer:
+                    yield frame
+        finally:
+            self._callers -= 1
+
+    async def _make(self, asked: Frame, ready: Callable[[], Awaitable[WorkerProcess]]) -> AsyncGenerator[Frame, None]:
         await ready()
         await self._slots.acquire()
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from agent.contract.admin import ModelInfo
-from agent.contract.errors import ErrorCode
+from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import Stage
 from agent.engines.base import ServedModel
 from agent.engines.host import LanguageModelHost
@@ -19,6 +19,7 @@ from agent.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
+_RETRY_AFTER_MS = 2_000
 DEFAULT = "default"
 """The name of the agent's own model."""
 
@@ -30,6 +31,7 @@ class _Entry:
     settings: LanguageModelSettings
     host: LanguageModelHost | None = None
     opening: asyncio.Task[LanguageModelHost] | None = None
+    closing: asyncio.Task[None] | None = None
 
 
 class LanguageModels:
@@ -52,20 +54,27 @@ class LanguageModels:
         return await asyncio.shield(entry.opening)  # others may wait for it, too
 
     async def unload(self, name: str) -> None:
-        """Gives the memory of model `name` back. EngineError: not_found, or busy while it answers."""
+        """Gives the memory of model `name` back. ContractError: not_found, or busy while it answers."""
         entry = self._entry(name)
-        if entry.opening or (entry.host and entry.host.busy):
+        if entry.opening or (entry.host and entry.host.wanted):
             doing = "being loaded" if entry.opening else "answering"
-            raise EngineError(Stage.LLM, f"the model {name} is {doing}; try again", code=ErrorCode.BUSY)
+            message = f"the model {name} is {doing}; try again"
+            raise ContractError(ErrorCode.BUSY, message, stage=Stage.LLM, retry_after_ms=_RETRY_AFTER_MS)
         if entry.host:
-            host, entry.host = entry.host, None
-            await host.close()
-            logger.info("model %s is unloaded", name)
+            entry.closing = asyncio.create_task(self._close(name, entry.host, entry), name=f"close[{name}]")
+            entry.host = None
+        if entry.closing:
+            await asyncio.shield(entry.closing)
 
     async def get(self, name: str | None) -> ServedModel:
         """The model to ask; one that requests may name is loaded now where it was not."""
-        entry = self._entry(name or DEFAULT)
-        host = entry.host or await self.load(name or DEFAULT)
+        name = name or DEFAULT
+        entry = self._entry(name)
+        while (host := entry.host) is None:
+            try:
+                await self.load(name)
+            except EngineError as exc:
+                raise _told(name, exc) from exc
         return ServedModel(host, entry.settings.system, entry.settings.max_tokens)
 
     async def close(self) -> None:
@@ -73,7 +82,8 @@ class LanguageModels:
         opening = [entry.opening for entry in self._entries.values() if entry.opening]
         for task in opening:
             task.cancel()
-        await asyncio.gather(*opening, return_exceptions=True)
+        closing = [entry.closing for entry in self._entries.values() if entry.closing]
+        await asyncio.gather(*opening, *closing, return_exceptions=True)
         await asyncio.gather(*(entry.host.close() for entry in self._entries.values() if entry.host))
 
     @property
@@ -102,11 +112,21 @@ class LanguageModels:
 
     async def _open(self, name: str, entry: _Entry) -> LanguageModelHost:
         try:
+            if entry.closing:
+                await entry.closing  # its memory is wanted
             entry.host = host = cast("LanguageModelHost", await self._opener.open(Stage.LLM, entry.settings))
         finally:
             entry.opening = None
         logger.info("model %s is loaded: %s", name, host.info.label)
         return host
+
+    @staticmethod
+    async def _close(name: str, host: LanguageModelHost, entry: _Entry) -> None:
+        try:
+            await host.close()
+        finally:
+            entry.closing = None
+        logger.info("model %s is unloaded", name)
 
     def _entry(self, name: str) -> _Entry:
         if entry := self._entries.get(name):
@@ -119,3 +139,14 @@ def _seen(opening: asyncio.Task[LanguageModelHost]) -> None:
     """Who waited has the failure, and where nobody waits any more it is nobody's concern."""
     if not opening.cancelled():
         opening.exception()
+
+
+def _told(name: str, exc: EngineError) -> EngineError:
+    """What a caller is told of a model that cannot be loaded: nothing of this machine's files."""
+    if exc.reason == "out_of_memory":
+        return exc
+    logger.warning("model %s: %s", name, exc.message)
+    which = "this agent has no engine for llm" if name == DEFAULT else f"the model {name} cannot be loaded"
+    return EngineError(
+        Stage.LLM, f"{which}; the agent's log says why", code=ErrorCode.MODEL_NOT_READY, reason=exc.reason
+    )

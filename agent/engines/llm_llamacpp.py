@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import secrets
 import sys
 import threading
@@ -24,15 +23,21 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
-from agent.engines.base import Delta, EngineOptions, LanguageModel, not_installed
-from agent.engines.prompt import plain
+from agent.engines.base import (
+    TELLING_PREFILL_TOKENS,
+    Delta,
+    EngineOptions,
+    LanguageModel,
+    all_cores_but_one,
+    not_installed,
+)
+from agent.engines.prompt import turns
 from agent.errors import EngineError
+from agent.model_files.fault import ModelFault
+from agent.model_files.gguf import check_gguf, find_gguf
 
-_MAGIC = b"GGUF"
-_SMALLEST_BYTES = 4_096
 _SMALL_MODEL_BYTES = 256 * 2**20
 _LIBRARY_BYTES = 128 * 2**20
-_TELLING_PREFILL = 16
 _ANSWER_S = 10.0
 
 
@@ -63,8 +68,7 @@ class LlamaCpp:
     Options: ClassVar[type[EngineOptions]] = LlamaCppOptions
 
     def __init__(self, options: LlamaCppOptions, models_dir: Path) -> None:
-        path = _path(options, models_dir)
-        _check(path)
+        path = _checked(options, models_dir)
         self._options = options
         self.slots = options.slots
         key = secrets.token_hex(16)
@@ -79,18 +83,20 @@ class LlamaCpp:
             return not_installed("xllamacpp", extra="embedded")
         if sys.platform == "linux" and find_library("gomp") is None:  # its wheel does not bring it along
             return "the OpenMP library libgomp.so.1 is not installed; on Debian, `apt-get install libgomp1` brings it"
-        path = _path(options, models_dir)
-        if path.is_file():
-            return None
-        if options.model.endswith(".gguf"):
-            return f"no file {path}"
-        return f"no model at {path}; `edgevoice models pull {options.model}` fetches it"
+        try:
+            find_gguf(options.model, models_dir)
+        except ModelFault as exc:
+            return str(exc)
+        return None
 
     @classmethod
     def needs_bytes(cls, options: LlamaCppOptions, models_dir: Path) -> int:
         """The file, and a share of it for windows and work space."""
-        path = _path(options, models_dir)
-        return round(1.3 * path.stat().st_size) + _LIBRARY_BYTES if path.is_file() else 0
+        try:
+            path = find_gguf(options.model, models_dir)
+        except ModelFault:
+            return 0
+        return round(1.3 * path.stat().st_size) + _LIBRARY_BYTES
 
     @property
     def info(self) -> EngineInfo:
@@ -100,8 +106,7 @@ class LlamaCpp:
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces; ends, at the latest, when the slot's window is full."""
-        turns = [{"role": message.role.value, "content": plain(message.content)} for message in messages]
-        return self._answer(self._server.handle_chat_completions, {"messages": turns}, sampling)
+        return self._answer(self._server.handle_chat_completions, {"messages": turns(messages)}, sampling)
 
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, as it is."""
@@ -158,28 +163,21 @@ class LlamaCpp:
         }
 
 
-def _path(options: LlamaCppOptions, models_dir: Path) -> Path:
-    if options.model.endswith(".gguf"):
-        return Path(options.model)
-    return models_dir / options.model / "model.gguf"
-
-
-def _check(path: Path) -> None:
-    """Refuses what is not a model: llama.cpp may crash on it instead of complaining."""
+def _checked(options: LlamaCppOptions, models_dir: Path) -> Path:
+    """The model's file; EngineError where it is not there, or is no model."""
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-        if magic != _MAGIC or path.stat().st_size < _SMALLEST_BYTES:
-            raise EngineError(Stage.LLM, f"{path} is not a GGUF model; fetch it again")
-    except OSError as exc:
-        raise EngineError(Stage.LLM, f"cannot read {path}: {exc.strerror}") from exc
+        path = find_gguf(options.model, models_dir)
+        check_gguf(path)
+    except ModelFault as exc:
+        raise EngineError(Stage.LLM, str(exc)) from exc
+    return path
 
 
 def _serve(path: Path, options: LlamaCppOptions, key: str) -> Any:
     import xllamacpp  # noqa: PLC0415 - only who takes this engine needs the library
 
     small = path.stat().st_size < _SMALL_MODEL_BYTES
-    threads = options.threads or (1 if small else max(1, (os.cpu_count() or 2) - 1))
+    threads = options.threads or (1 if small else all_cores_but_one())
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_parallel = options.slots
@@ -195,7 +193,9 @@ def _serve(path: Path, options: LlamaCppOptions, key: str) -> Any:
     try:
         return xllamacpp.Server(params)
     except RuntimeError as exc:
-        raise EngineError(Stage.LLM, f"llama.cpp cannot load {path}: {exc}") from exc
+        raise EngineError(
+            Stage.LLM, f"llama.cpp cannot load {path}, which may be cut off or too new for it: {exc}"
+        ) from exc
 
 
 def _window(address: str, key: str) -> int:
@@ -212,7 +212,7 @@ def _window(address: str, key: str) -> int:
 
 
 def _last(finish: FinishReason, usage: dict[str, Any], timings: dict[str, Any]) -> Delta:
-    prefill = timings.get("prompt_per_second") if timings.get("prompt_n", 0) >= _TELLING_PREFILL else None
+    prefill = timings.get("prompt_per_second") if timings.get("prompt_n", 0) >= TELLING_PREFILL_TOKENS else None
     return Delta(
         finish_reason=finish,
         prompt_tokens=usage["prompt_tokens"],

@@ -16,15 +16,15 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
-from agent.engines.base import Delta, EngineOptions, LanguageModel
+from agent.engines.base import TELLING_PREFILL_TOKENS, Delta, EngineOptions, LanguageModel
 from agent.engines.mlc_options import HEADROOM, MlcOptions, Plan
 from agent.engines.mlc_process import constructed, give_up, hush, one_line, say
-from agent.engines.prompt import plain
+from agent.engines.prompt import turns
 from agent.errors import EngineError
+from agent.model_files.fault import ModelFault
 from agent.model_files.mlc import WEIGHT_LISTS, ModelFiles, find_model
 from agent.model_files.mlc_config import CONFIG
 
-_TELLING_PREFILL = 16
 _FASTEST_DECODE = 2_000.0
 _TOO_LONG = re.compile(r"has (\d+) tokens in total, *larger than the model input length limit (\d+)")
 
@@ -35,8 +35,7 @@ class Mlc:
     Options: ClassVar[type[EngineOptions]] = MlcOptions
 
     def __init__(self, options: MlcOptions, models_dir: Path) -> None:
-        self._files = _whole_model(options, models_dir)
-        plan = Plan.of(options, self._files)
+        self._files, plan = _planned(options, models_dir)
         say(f"model folder {self._files.folder}")
         say(f"chat config {self._files.folder / CONFIG}")
         say(f"library {self._files.library or 'none: it is compiled now'}")
@@ -84,7 +83,7 @@ class Mlc:
                     f"{package} is not installed, and on no package index; systemd/README.md says where it is to be had"
                 )
         try:
-            Plan.of(options, _whole_model(options, models_dir))
+            _planned(options, models_dir)
         except EngineError as exc:
             return exc.message
         return None
@@ -93,9 +92,9 @@ class Mlc:
     def needs_bytes(cls, options: MlcOptions, models_dir: Path) -> int:
         """Weights, windows and a share for work space."""
         try:
-            files = _whole_model(options, models_dir)
-            return Plan.of(options, files).needs_bytes(files)
-        except EngineError:
+            files, plan = _planned(options, models_dir)
+            return plan.needs_bytes(files)
+        except (EngineError, ModelFault):
             return 0
 
     @property
@@ -111,8 +110,7 @@ class Mlc:
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The answer in pieces, in the form of the model's own template."""
-        turns = [{"role": message.role.value, "content": plain(message.content)} for message in messages]
-        return self._answer(self._engine.chat.completions.create, {"messages": turns}, sampling)
+        return self._answer(self._engine.chat.completions.create, {"messages": turns(messages)}, sampling)
 
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, as it is; the stop strings of the model's template still end it."""
@@ -195,20 +193,23 @@ class Mlc:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             prefill_tok_s=told.get("prefill_tokens_per_s")
-            if told.get("prefill_tokens", 0) >= _TELLING_PREFILL
+            if told.get("prefill_tokens", 0) >= TELLING_PREFILL_TOKENS
             else None,
             # Of conversations that were read while others were written, MLC tells hundreds of thousands.
             decode_tok_s=decode if decode and decode <= _FASTEST_DECODE else None,
         )
 
 
-def _whole_model(options: MlcOptions, models_dir: Path) -> ModelFiles:
-    """Found, and nothing wrong with it: MLC's constructor hangs on what is missing or broken."""
+def _planned(options: MlcOptions, models_dir: Path) -> tuple[ModelFiles, Plan]:
+    """The model, whole, and what it is to take; EngineError: MLC's constructor hangs on what is missing or broken."""
     device, _ = options.device_and_number
-    files = find_model(options.model, options.model_lib, models_dir, device=device, jit=options.jit)
-    if fault := next(files.faults(), None):
-        raise EngineError(Stage.LLM, fault)
-    return files
+    try:
+        files = find_model(options.model, options.model_lib, models_dir, device=device, jit=options.jit)
+        if fault := next(files.faults(), None):
+            raise EngineError(Stage.LLM, fault)
+        return files, Plan.of(options, files)
+    except ModelFault as exc:
+        raise EngineError(Stage.LLM, str(exc)) from exc
 
 
 def _usable_slots(config: Any) -> int:

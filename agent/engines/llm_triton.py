@@ -17,7 +17,7 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import Delta, EngineOptions, LanguageModel, not_installed
+from agent.engines.base import UNREACHABLE, Delta, EngineOptions, LanguageModel, not_installed
 from agent.engines.remote import overflow
 from agent.engines.triton_wire import FLAGS, REASON, WHOLE_ANSWER, Tally, differences
 from agent.errors import EngineError
@@ -201,7 +201,9 @@ class Triton:
         return {each.name: each for each in metadata.inputs}
 
     def _unready(self, why: str) -> EngineError:
-        return EngineError(Stage.LLM, f"Triton at {self._options.url} {why}", code=ErrorCode.MODEL_NOT_READY)
+        return EngineError(
+            Stage.LLM, f"Triton at {self._options.url} {why}", code=ErrorCode.MODEL_NOT_READY, reason=UNREACHABLE
+        )
 
     def _failure(self, exc: Any, *, begun: bool = False) -> EngineError:
         """The error behind the library's, or behind gRPC's own."""

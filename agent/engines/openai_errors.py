@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.contract.errors import ErrorCode
 from agent.contract.terms import Stage
+from agent.engines.base import UNREACHABLE
 from agent.engines.remote import overflow
 from agent.errors import EngineError
 
@@ -43,7 +44,7 @@ class Errors:
         """Why no word of an answer came; where it is retriable, it is worth another try."""
         if isinstance(exc, self._unreachable):
             message = f"cannot reach {self._address}: {_words_of(exc.__cause__ or exc, secret=self._key)}"
-            return EngineError(Stage.LLM, message, code=ErrorCode.MODEL_NOT_READY)
+            return EngineError(Stage.LLM, message, code=ErrorCode.MODEL_NOT_READY, reason=UNREACHABLE)
         if isinstance(exc, json.JSONDecodeError):
             return EngineError(Stage.LLM, f"{self._address} does not speak the protocol: {exc}", retriable=False)
         status = status_of(exc)

@@ -31,9 +31,8 @@ class Opener:
 
     async def open(self, stage: Stage, wanted: EngineSettings) -> EngineHost:
         """The engine that is wanted, ready and warm. EngineError says why there is none."""
-        name, options = choose(stage, wanted.name, wanted.options, self._models_dir)
-        needs_bytes = leaf(stage, name).needs_bytes(options, self._models_dir)
-        chosen = wanted.model_copy(update={"name": name, "options": options.model_dump(mode="json")})
+        chosen, needs_bytes = await asyncio.to_thread(self._choose, stage, wanted)  # it reads files, of slow disks, too
+        name = chosen.name
         with self._budget.room(stage, name, needs_bytes):
             host = host_for(stage, chosen, self._models_dir, on_change=self._on_change)
             try:
@@ -47,6 +46,12 @@ class Opener:
                 await host.close()
                 raise
         return host
+
+    def _choose(self, stage: Stage, wanted: EngineSettings) -> tuple[EngineSettings, int]:
+        """The engine by its name, its options checked, and the memory that it needs [bytes]."""
+        name, options = choose(stage, wanted.name, wanted.options, self._models_dir)
+        chosen = wanted.model_copy(update={"name": name, "options": options.model_dump(mode="json")})
+        return chosen, leaf(stage, name).needs_bytes(options, self._models_dir)
 
 
 async def _warm_up(host: EngineHost) -> None:

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["goes_in_circles", "is_phantom"]
 
-_LOOP = re.compile(r"(.{4,}?)\1{2,}", re.DOTALL)
+_THRICE = re.compile(r"(.{4,}?)\1{2,}", re.DOTALL)
 _SIGNS = re.compile(r"[\W_]+")
 _PHANTOMS = frozenset({
     "", "applause", "blank audio", "bye", "bye bye", "inaudible", "laughter", "music", "music playing", "no audio",
@@ -20,9 +20,17 @@ def is_phantom(text: str) -> bool:
 
     People say some of it, too: it is for the caller to find out whether anybody spoke.
     """
-    return _SIGNS.sub(" ", text).strip().lower() in _PHANTOMS
+    return " ".join(_words(text)) in _PHANTOMS
 
 
 def goes_in_circles(text: str) -> bool:
-    """Whether `text` says the same three times on end, as where a decoder is caught in a loop."""
-    return _LOOP.search(f"{text} ") is not None  # so that the last time is like the others
+    """Whether `text` says something three times on end, or everything twice, as where a decoder is caught in a loop."""
+    words = _words(text)
+    half = len(words) // 2
+    if words and words[:half] == words[half:]:
+        return True
+    return _THRICE.search(f"{text} ") is not None  # so that the last time is like the others
+
+
+def _words(text: str) -> list[str]:
+    return _SIGNS.sub(" ", text).lower().split()

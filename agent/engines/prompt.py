@@ -72,7 +72,7 @@ class PromptTemplate:
         try:
             self._template = environment.from_string(source)
         except TemplateError as exc:
-            raise EngineError(Stage.LLM, f"the template is not valid Jinja: {exc}") from exc
+            raise EngineError(Stage.LLM, f"the template is not valid Jinja: {exc}", retriable=False) from exc
         self._stop = stop
 
     @classmethod
@@ -82,13 +82,15 @@ class PromptTemplate:
             return cls(form.source, form.stop)
         if "{{" in name or "{%" in name:
             return cls(name, ())
-        raise EngineError(Stage.LLM, f"no template {name!r}; there are {', '.join(FORMS)}, or Jinja written out")
+        raise EngineError(
+            Stage.LLM, f"no template {name!r}; there are {', '.join(FORMS)}, or Jinja written out", retriable=False
+        )
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt; what callers wrote has no marks in it. EngineError where the form cannot hold the messages."""
         try:
             return self._template.render(messages=turns(messages))
-        except TemplateError as exc:
+        except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
             raise EngineError(Stage.LLM, f"the template failed: {exc}", retriable=False) from exc
 
     def stopping(self, sampling: Sampling) -> Sampling:

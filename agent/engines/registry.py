@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent.contract.errors import ErrorCode
 from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
 from agent.engines.base import Engine, EngineOptions
@@ -45,7 +46,9 @@ def leaf(stage: Stage, name: str) -> type[Engine]:
         module, attribute = ENGINES[stage][name].split(":")
     except KeyError as exc:
         known = ", ".join(ENGINES[stage])
-        raise EngineError(stage, f"no {stage.value} engine {name!r}; there are {AUTO}, {known}") from exc
+        raise EngineError(
+            stage, f"no {stage.value} engine {name!r}; there are {AUTO}, {known}", retriable=False
+        ) from exc
     engine: type[Engine] = getattr(import_module(module), attribute)
     return engine
 
@@ -67,7 +70,8 @@ def choose(stage: Stage, name: str, options: dict[str, Any], models_dir: Path) -
             return candidate, _usable(stage, candidate, options, models_dir)
         except EngineError as exc:
             reasons.append(exc.message)
-    raise EngineError(stage, f"no {stage.value} engine can be loaded here: {'; '.join(reasons)}")
+    message = f"no {stage.value} engine can be loaded here: {'; '.join(reasons)}"
+    raise EngineError(stage, message, code=ErrorCode.MODEL_NOT_READY, retriable=False)
 
 
 def _usable(stage: Stage, name: str, options: dict[str, Any], models_dir: Path) -> EngineOptions:
@@ -77,7 +81,13 @@ def _usable(stage: Stage, name: str, options: dict[str, Any], models_dir: Path) 
     except ValidationError as exc:
         field, message = first_fault(exc)
         known = ", ".join(engine.Options.model_fields) or "none"
-        raise EngineError(stage, f"{name} options: {field or 'all'}: {message} (it knows {known})") from exc
-    if reason := engine.missing(checked, models_dir):
-        raise EngineError(stage, f"{name}: {reason}")
+        raise EngineError(
+            stage, f"{name} options: {field or 'all'}: {message} (it knows {known})", retriable=False
+        ) from exc
+    try:
+        reason = engine.missing(checked, models_dir)
+    except OSError as exc:
+        reason = f"cannot read {exc.filename}: {exc.strerror}"
+    if reason:
+        raise EngineError(stage, f"{name}: {reason}", code=ErrorCode.MODEL_NOT_READY, retriable=False)
     return checked

@@ -28,6 +28,11 @@ class EngineSettings(BaseModel):
     environment: dict[str, str] = Field(default_factory=lambda: {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
     """Environment of the engine's process, beside the agent's own."""
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether somebody chose: then it is an error, and not just a pity, where it cannot be loaded."""
+        return self.name != AUTO or bool(self.options)
+
 
 class LanguageModelSettings(EngineSettings):
     """Which engine answers with which model, and how it is asked."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,14 +17,26 @@ from agent.audio import SILENCE_DBFS, Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import CancelFlag, EngineOptions, Segment, SpeechToText, Transcript, not_installed
+from agent.engines.base import (
+    CancelFlag,
+    EngineOptions,
+    Segment,
+    SpeechToText,
+    Transcript,
+    all_cores_but_one,
+    not_installed,
+)
 from agent.engines.phantoms import goes_in_circles, is_phantom
 from agent.engines.whisper_context import AUTO, RATE_HZ, WHOLE, Asked, Heard, WhisperContext
 from agent.errors import EngineError
-from agent.model_files.ggml import GgmlError, WhisperModel, check_vad, check_whisper
+from agent.model_files.fault import ModelFault
+from agent.model_files.ggml import WhisperModel, check_vad
+from agent.model_files.whisper import find_whisper, whisper_name
 
 _SHORTEST_S = 0.2  # the library passes over what is not longer than 100 ms
-_WHOLE_POSITIONS, _POSITIONS_PER_S, _MARGIN, _STEP = 1_500, 50, 128, 64
+_WHOLE_CONTEXT, _CONTEXT_PER_S, _MARGIN, _STEP = 1_500, 50, 128, 64
+_LEAST_CONTEXT, _MIDDLE_CONTEXT = 256, 768
+_TOKENS_PER_S, _MORE_TOKENS = 12, 32  # twice as fast as people speak
 _LONGEST_HINT = 1_024  # its last 223 tokens count, and one word of many thousand letters would end the process
 _DOUBTFUL_LOG_PROBABILITY = -1.0
 _NEARLY_SILENT_DBFS = SILENCE_DBFS + 12
@@ -48,7 +59,7 @@ class WhisperCppOptions(EngineOptions):
     gpu: int = Field(default=0, ge=0)
     """Which GPU, counted from 0."""
     fit_audio_context: bool = True
-    """Look at a clip only as far as it goes, not at 30 s of it; a doubtful text is heard again with all of them."""
+    """Look at a clip only as far as it goes, not at 30 s of it, and farther where the text comes out doubtful."""
     flash_attn: bool = False
     """Less work for 30 s; not together with `fit_audio_context`, where a clip would be mixed up with the one before."""
     skip_silence: bool = True
@@ -80,7 +91,7 @@ class WhisperCpp:
             use_gpu=options.device != "cpu",
             gpu=options.gpu,
             flash_attn=options.flash_attn,
-            threads=options.threads or max(1, (os.cpu_count() or 2) - 1),
+            threads=options.threads or all_cores_but_one(),
             vad_model=options.vad_model,
         )
         if options.device == "gpu" and self._context.device == "cpu":
@@ -103,15 +114,18 @@ class WhisperCpp:
     @classmethod
     def needs_bytes(cls, options: WhisperCppOptions, models_dir: Path) -> int:
         """The file, and what whole clips with second tries were measured to take beside it."""
-        found = next((path for path in _candidates(options, models_dir) if path.is_file()), None)
-        return round(1.5 * found.stat().st_size) + _LIBRARY_BYTES if found else 0
+        try:
+            path, _ = find_whisper(options.model, models_dir)
+        except ModelFault:
+            return 0
+        return round(1.5 * path.stat().st_size) + _LIBRARY_BYTES
 
     @property
     def info(self) -> EngineInfo:
         """The model, and where it computes."""
         return EngineInfo(
             name="whispercpp",
-            model=_name(self._options),
+            model=whisper_name(self._options.model),
             version=version("pywhispercpp"),
             languages=self._languages,
             sample_rate=RATE_HZ,
@@ -147,15 +161,20 @@ class WhisperCpp:
         self._look(hush, asked)
 
     def _hear(self, clip: Audio, asked: Asked) -> Heard:
-        """A quick look, as far as the clip goes and with no second tries; a careful one where that is not enough."""
-        context = self._fitted(clip)
-        if context == WHOLE:
-            return self._look(clip, asked)
-        quick = self._look(clip, replace(asked, audio_context=context, careful=False))
-        if asked.cancelled() or not _is_doubtful(quick):
-            return quick
-        careful = self._look(clip, replace(asked, language=quick.language or asked.language))
-        return replace(careful, language_probability=quick.language_probability)
+        """Quick looks, each farther than the one before, until one is not doubtful; at last a careful one at it all."""
+        most_tokens = round(_TOKENS_PER_S * clip.duration_s) + _MORE_TOKENS
+        for context in self._contexts(clip):
+            heard = self._look(clip, replace(asked, audio_context=context, careful=False, most_tokens=most_tokens))
+            if asked.cancelled() or not _is_doubtful(heard):
+                return heard
+        return self._look(clip, asked)
+
+    def _contexts(self, clip: Audio) -> list[int]:
+        """The audio contexts for quick looks at `clip`."""
+        fitted = self._fitted(clip)
+        if fitted == WHOLE:
+            return []
+        return [fitted] if 3 * fitted > 2 * _MIDDLE_CONTEXT else [fitted, _MIDDLE_CONTEXT]
 
     def _look(self, clip: Audio, asked: Asked) -> Heard:
         return self._context.look(clip.samples, asked, no_speech_threshold=self._options.no_speech_threshold)
@@ -172,10 +191,9 @@ class WhisperCpp:
         return self._context.finds_nobody(stretch.samples, bare, no_speech_threshold=threshold)
 
     def _fitted(self, clip: Audio) -> int:
-        """The audio context that `clip` needs; some more than it fills, or the decoder may be caught in a loop."""
-        steps = math.ceil((_POSITIONS_PER_S * clip.duration_s + _MARGIN) / _STEP)
-        fits = self._options.fit_audio_context and steps * _STEP < _WHOLE_POSITIONS
-        return steps * _STEP if fits else WHOLE
+        """The audio context that `clip` needs; with less than that, the decoder is often caught in a loop."""
+        needed = max(_LEAST_CONTEXT, math.ceil((_CONTEXT_PER_S * clip.duration_s + _MARGIN) / _STEP) * _STEP)
+        return needed if self._options.fit_audio_context and needed < _WHOLE_CONTEXT else WHOLE
 
     def _language(self, asked: str | None) -> str:
         """The language to listen for; EngineError(bad_request) where the model does not know it."""
@@ -188,7 +206,7 @@ class WhisperCpp:
         known = "en" if len(self._languages) == 1 else f"{len(self._languages)} languages"
         raise EngineError(
             Stage.STT,
-            f"the model {_name(self._options)} hears {known}, not {wanted}",
+            f"the model {whisper_name(self._options.model)} hears {known}, not {wanted}",
             code=ErrorCode.BAD_REQUEST,
             field="language",
         )
@@ -197,39 +215,15 @@ class WhisperCpp:
         return f"{self._options.prompt} {prompt}".strip()[-_LONGEST_HINT:]
 
 
-def _name(options: WhisperCppOptions) -> str:
-    name = Path(options.model).stem if _is_path(options.model) else options.model
-    return name.removeprefix("whisper-").removeprefix("ggml-")
-
-
-def _is_path(model: str) -> bool:
-    return "/" in model or model.endswith(".bin")
-
-
-def _candidates(options: WhisperCppOptions, models_dir: Path) -> list[Path]:
-    """Where the model may be, the likeliest first."""
-    if _is_path(options.model):
-        return [Path(options.model).expanduser()]
-    name = _name(options)
-    file = f"ggml-{name}.bin"
-    return [models_dir / f"whisper-{name}" / file, models_dir / name / file, models_dir / file]
-
-
 def _whole(options: WhisperCppOptions, models_dir: Path) -> tuple[Path, WhisperModel]:
     """The model's file, and what is in it; EngineError where it is not there, or is no whole model."""
-    candidates = _candidates(options, models_dir)
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        tried = ", ".join(map(str, candidates))
-        help_ = "" if _is_path(options.model) else f"; `edgevoice models pull whisper-{_name(options)}` fetches it"
-        raise EngineError(Stage.STT, f"no model at {tried}{help_}")
     try:
-        model = check_whisper(found)
+        found = find_whisper(options.model, models_dir)
         if options.vad_model:
             check_vad(options.vad_model)
-    except GgmlError as exc:
+    except ModelFault as exc:
         raise EngineError(Stage.STT, str(exc)) from exc
-    return found, model
+    return found
 
 
 def _padded(clip: Audio) -> Audio:
@@ -238,7 +232,7 @@ def _padded(clip: Audio) -> Audio:
 
 
 def _is_doubtful(heard: Heard) -> bool:
-    return heard.log_probability < _DOUBTFUL_LOG_PROBABILITY or goes_in_circles(heard.text)
+    return heard.broken_off or heard.log_probability < _DOUBTFUL_LOG_PROBABILITY or goes_in_circles(heard.text)
 
 
 def _within(segment: Segment, duration_s: float) -> Segment:

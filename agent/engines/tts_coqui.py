@@ -30,10 +30,11 @@ from agent.audio import Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech, not_installed
+from agent.engines.base import CancelFlag, EngineOptions, TextToSpeech, all_cores_but_one, not_installed
 from agent.engines.coqui_choices import choose_device, choose_language, name_speakers, some
 from agent.errors import EngineError
-from agent.model_files.coqui import DEFAULT_VOICE, VoiceFaultError, VoiceFiles, find_voice
+from agent.model_files.coqui import DEFAULT_VOICE, VoiceFiles, find_voice
+from agent.model_files.fault import ModelFault
 
 _LIBRARY_BYTES = 700 * 2**20
 _LONGEST_PIECE = 300
@@ -89,7 +90,7 @@ class Coqui:
             library, self._torch = load_library()
             cuda = self._torch.cuda
             self._device = choose_device(options.device, cuda.device_count() if cuda.is_available() else 0)
-            self._torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 2) - 1))
+            self._torch.set_num_threads(options.threads or all_cores_but_one())
             self._tts = _load(library, voice).to(self._device)
             self._model = self._tts.synthesizer.tts_model
             self._rate = int(self._tts.synthesizer.output_sample_rate)
@@ -97,7 +98,7 @@ class Coqui:
             self._language = choose_language(options.language, self._model.language_manager.language_names)
             self._voices = name_speakers(options.speaker, self._tts.speakers or [voice.name])
             self._warm_up()
-        except VoiceFaultError as exc:
+        except ModelFault as exc:
             raise EngineError(Stage.TTS, f"coqui cannot load: {exc}") from exc
         except _FAULTS as exc:
             raise EngineError(Stage.TTS, f"coqui cannot load the voice {options.model}: {_summary(exc)}") from exc
@@ -113,7 +114,7 @@ class Coqui:
             return "the package TTS stands where coqui-tts, which goes on with it, should; `pip uninstall TTS` first"
         try:
             find_voice(options.model, models_dir, accept_license=options.accept_license)
-        except VoiceFaultError as exc:
+        except ModelFault as exc:
             return str(exc)
         return None
 
@@ -122,7 +123,7 @@ class Coqui:
         """The library with its work space, as measured, and the voice."""
         try:
             voice = find_voice(options.model, models_dir, accept_license=options.accept_license)
-        except VoiceFaultError:
+        except ModelFault:
             return 0
         return _LIBRARY_BYTES + voice.checkpoint.stat().st_size
 

@@ -7,6 +7,7 @@ ones, and downloads.
 from __future__ import annotations
 
 import atexit
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Asked:
     """How far it goes, in 20 ms."""
     careful: bool = True
     """Whether words that were doubtful are tried again, less predictably."""
+    most_tokens: int | None = None
+    """It is broken off past so many; a loop may go on for hundreds."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Heard:
     """0 to 1, where the language was AUTO."""
     log_probability: float
     """Mean over the tokens."""
+    broken_off: bool
+    """Whether there were more tokens than it was to have."""
 
     @property
     def text(self) -> str:
@@ -101,7 +106,7 @@ class WhisperContext:
         """What is said in `samples`; nothing where it was cancelled. EngineError where the library fails."""
         if asked.language == AUTO:  # the library finds it out with the audio context of the look before
             self._run(samples[:0], Asked("en", asked.cancelled, audio_context=asked.audio_context), duration_ms=100)
-        self._run(
+        broken_off = self._run(
             samples,
             asked,
             no_speech_thold=no_speech_threshold,
@@ -116,6 +121,7 @@ class WhisperContext:
             detected[1] if detected else None if asked.language == AUTO else asked.language,
             float(detected[2]) if detected else None,
             float(logs.mean()) if logs.size else 0.0,
+            broken_off,
         )
 
     def finds_nobody(self, samples: Samples, asked: Asked, *, no_speech_threshold: float) -> bool:
@@ -140,8 +146,13 @@ class WhisperContext:
         self._native.whisper_free(self._context)
         del self._context
 
-    def _run(self, samples: Samples, asked: Asked, **settings: Any) -> None:
-        """One call of the library, which keeps what it heard until the next."""
+    def _run(self, samples: Samples, asked: Asked, **settings: Any) -> bool:
+        """One call of the library, which keeps what it heard until the next; whether it was broken off."""
+        tokens = itertools.count()
+
+        def is_enough() -> bool:
+            return asked.cancelled() or (asked.most_tokens is not None and next(tokens) > asked.most_tokens)
+
         native = self._native
         params = native.whisper_full_default_params(native.whisper_sampling_strategy.WHISPER_SAMPLING_GREEDY)
         params.print_progress = False
@@ -152,12 +163,14 @@ class WhisperContext:
             params.initial_prompt = asked.hint
         for name, value in settings.items():
             setattr(params, name, value)
-        native.assign_abort_callback(params, asked.cancelled)
+        native.assign_abort_callback(params, is_enough)
         native.assign_encoder_begin_callback(params, lambda _: not asked.cancelled())
         self._log.clear()
         status = native.whisper_full(self._context, params, samples, len(samples))
-        if status and not asked.cancelled():
+        broken_off = asked.most_tokens is not None and next(tokens) > asked.most_tokens
+        if status and not broken_off and not asked.cancelled():
             raise EngineError(Stage.STT, f"whisper.cpp failed: {self._log.errors or f'status {status}'}")
+        return broken_off
 
     def _segments(self) -> Iterator[Segment]:
         native, context = self._native, self._context

@@ -8,6 +8,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -31,10 +32,17 @@ class Database:
         self._synchronous = synchronous
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_for_ever, name="journal", daemon=True)
+        self._waiting = 0
+        self._progress_at = 0.0
         self._loop: asyncio.AbstractEventLoop
         self._reader: sqlite3.Connection
         self._writer: sqlite3.Connection
         self._lock: IO[bytes]
+
+    @property
+    def waited_s(self) -> float:
+        """How long nothing was written that waits to be [s]."""
+        return time.monotonic() - self._progress_at if self._waiting else 0.0
 
     async def open(self) -> None:
         """Makes the file where there is none, for nobody else to read. StorageError where it cannot be."""
@@ -64,6 +72,9 @@ class Database:
         """Queues a statement; the future is done once it is committed, or has its StorageError."""
         done: asyncio.Future[None] = self._loop.create_future()
         done.add_done_callback(_retrieved)
+        if not self._waiting:
+            self._progress_at = time.monotonic()
+        self._waiting += 1
         self._queue.put(_Write(statement, parameters, done))
         return done
 
@@ -95,7 +106,18 @@ class Database:
         except sqlite3.Error as exc:
             logger.error("the journal was not written: %s", exc)  # noqa: TRY400 - the cause is in the one line
             error = StorageError(f"the journal cannot be written: {exc}")
-        self._loop.call_soon_threadsafe(_settle, [write.done for write in group], error)
+        self._loop.call_soon_threadsafe(self._settle, [write.done for write in group], error)
+
+    def _settle(self, futures: list[asyncio.Future[None]], error: StorageError | None) -> None:
+        self._waiting -= len(futures)
+        self._progress_at = time.monotonic()
+        for done in futures:
+            if done.cancelled():
+                continue
+            if error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
 
 
 def _locked(path: Path) -> IO[bytes]:
@@ -107,16 +129,6 @@ def _locked(path: Path) -> IO[bytes]:
         lock.close()
         raise
     return lock
-
-
-def _settle(futures: list[asyncio.Future[None]], error: StorageError | None) -> None:
-    for done in futures:
-        if done.cancelled():
-            continue
-        if error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
 
 
 def _retrieved(done: asyncio.Future[None]) -> None:

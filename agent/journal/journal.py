@@ -51,6 +51,11 @@ class Journal:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._database.close()
 
+    @property
+    def waited_s(self) -> float:
+        """How long nothing was written that waits to be [s]; a disk that hangs is not seen otherwise."""
+        return self._database.waited_s
+
     async def admit(self, admitted: Admitted) -> None:
         """Returns once a crash cannot lose the request any more; it takes the place of an earlier one. StorageError."""
         await self._database.write(

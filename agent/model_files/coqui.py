@@ -5,26 +5,24 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import zipfile
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any
 
+from agent.model_files.coqui_licence import FAMILY, folder_names, refuse_unfree
+from agent.model_files.fault import ModelFault
+
 DEFAULT_VOICE = "tts_models/en/ljspeech/vits"
 """The voice of who names none: English, Apache-2.0."""
 
-_FAMILY = "tts_models/"
 _CONFIG = "config.json"
 _PULL = "`edgevoice models pull coqui-ljspeech-vits` fetches one whose licence is free"
 _CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
 _SUFFIXES = (".pth", ".pth.tar", ".pt")
 _OLD_CHECKPOINT = b"\x80\x02"
-_FREE = re.compile(r"apache|mit\b|mpl|bsd|cc[- ]by(-sa)?[- ]\d", re.IGNORECASE)
 _COMPANIONS = {
     "speakers_file": ("speaker_ids.json", "speaker_ids.pth", "speakers.json", "speakers.pth"),
     "d_vector_file": ("speakers.json", "speakers.pth"),
@@ -34,10 +32,6 @@ _COMPANIONS = {
     "stats_path": ("scale_stats.npy",),
 }
 _NO_CHECKPOINTS = {"speakers_xtts.pth", *(name for names in _COMPANIONS.values() for name in names)}
-
-
-class VoiceFaultError(Exception):
-    """Why a voice cannot be loaded, and what would help."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +77,14 @@ class VoiceFiles:
 
 
 def find_voice(model: str, models_dir: Path, *, accept_license: bool) -> VoiceFiles:
-    """The files of the voice `model`. VoiceFaultError: they are nowhere, not as they should be, or not free to use."""
+    """The files of the voice `model`. ModelFault: they are nowhere, not as they should be, or not free to use."""
     if not accept_license:
-        _check_licence(model, _known_licence({model}))
+        refuse_unfree(model, {model})
     voice = _found(model, _places(model, models_dir))
     if not accept_license:
-        _check_licence(model, _licence(voice))
+        refuse_unfree(model, {voice.name, voice.checkpoint.parent.resolve().name}, voice.config["model"])
     if voice.speaks_phonemes and not (which("espeak-ng") or which("espeak")):
-        raise VoiceFaultError(
+        raise ModelFault(
             f"the voice {voice.name} needs espeak-ng, which is not installed; "
             "on Debian, `apt-get install espeak-ng` brings it"
         )
@@ -98,7 +92,7 @@ def find_voice(model: str, models_dir: Path, *, accept_license: bool) -> VoiceFi
 
 
 def voice_in(folder: Path) -> VoiceFiles:
-    """The voice that lies in `folder`. VoiceFaultError: there is none, or it is broken."""
+    """The voice that lies in `folder`. ModelFault: there is none, or it is broken."""
     return _found(str(folder), [folder])
 
 
@@ -111,38 +105,14 @@ def _found(model: str, places: list[Path]) -> VoiceFiles:
                 _check_checkpoint(checkpoint)
                 return VoiceFiles(folder.name if _is_path(model) else model, checkpoint, _config(checkpoint.parent))
     tried = ", ".join(str(place) for place in places)
-    raise VoiceFaultError(f"no voice {model!r} at {tried}; {_PULL}")
-
-
-def _licence(voice: VoiceFiles) -> str | None:
-    if voice.config["model"].lower() == "xtts":
-        return "CPML"
-    return _known_licence({voice.name, voice.checkpoint.parent.resolve().name})
-
-
-def _known_licence(names: set[str]) -> str | None:
-    if any("fairseq" in re.split("--|/", name) for name in names):
-        return "CC BY-NC 4.0"
-    for known, licence in _catalogue():
-        if names & {known, known.replace("/", "--"), _pulled(known)}:
-            return licence
-    return None
-
-
-def _check_licence(model: str, licence: str | None) -> None:
-    """Refuses what is known not to be free for every use; of a voice of one's own nothing is known."""
-    if licence and not _FREE.match(licence):
-        raise VoiceFaultError(
-            f"the voice {model} is licensed under {licence}, which is not free for every use; "
-            "if you may use it and accept that, set the option `accept_license`"
-        )
+    raise ModelFault(f"no voice {model!r} at {tried}; {_PULL}")
 
 
 def _places(model: str, models_dir: Path) -> list[Path]:
     if _is_path(model):
         return [_at_home(model)]
-    stored = model.replace("/", "--")
-    ours = [models_dir / name for name in dict.fromkeys((stored, _pulled(model)))]
+    stored, pulled = folder_names(model)
+    ours = [models_dir / name for name in dict.fromkeys((stored, pulled))]
     homes = (os.environ.get("TTS_HOME"), os.environ.get("XDG_DATA_HOME"), "~/.local/share")
     return [*ours, *(_at_home(home) / "tts" / stored for home in homes if home)]
 
@@ -152,13 +122,7 @@ def _at_home(path: str) -> Path:
 
 
 def _is_path(model: str) -> bool:
-    return model.endswith(_SUFFIXES) or model.startswith((".", "~")) or ("/" in model and not model.startswith(_FAMILY))
-
-
-def _pulled(model: str) -> str:
-    """The name that a voice of Coqui's catalogue has in ours, and in the models folder."""
-    _, _, name = model.partition(_FAMILY)
-    return "coqui-" + name.removeprefix("en/").replace("/", "-") if name else model
+    return model.endswith(_SUFFIXES) or model.startswith((".", "~")) or ("/" in model and not model.startswith(FAMILY))
 
 
 def _checkpoint(folder: Path) -> Path | None:
@@ -171,9 +135,9 @@ def _checkpoint(folder: Path) -> Path | None:
         if len(found) == 1 or path.name in _CHECKPOINTS:
             return path
     if found:
-        raise VoiceFaultError(f"{folder} has {len(found)} models; set `model` to the one to load, such as {found[0]}")
+        raise ModelFault(f"{folder} has {len(found)} models; set `model` to the one to load, such as {found[0]}")
     if (folder / _CONFIG).is_file():
-        raise VoiceFaultError(f"{folder} has a {_CONFIG} but no model (.pth); fetch the voice again")
+        raise ModelFault(f"{folder} has a {_CONFIG} but no model (.pth); fetch the voice again")
     return None
 
 
@@ -185,15 +149,15 @@ def _check_checkpoint(path: Path) -> None:
         if magic == _OLD_CHECKPOINT:  # of a torch before 1.6, which only torch can judge
             return
         if magic != b"PK":
-            raise VoiceFaultError(f"{path} is not a model of Coqui's; fetch it again")
+            raise ModelFault(f"{path} is not a model of Coqui's; fetch it again")
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile as exc:
-        raise VoiceFaultError(f"{path} is not complete; fetch it again") from exc
+        raise ModelFault(f"{path} is not complete; fetch it again") from exc
     except OSError as exc:
-        raise VoiceFaultError(f"cannot read {path}: {exc.strerror}") from exc
+        raise ModelFault(f"cannot read {path}: {exc.strerror}") from exc
     if not any(name.endswith("data.pkl") for name in names):
-        raise VoiceFaultError(f"{path} is not a model of Coqui's; fetch it again")
+        raise ModelFault(f"{path} is not a model of Coqui's; fetch it again")
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -201,21 +165,9 @@ def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
     except OSError as exc:
-        raise VoiceFaultError(f"cannot read {path}: {exc.strerror}") from exc
+        raise ModelFault(f"cannot read {path}: {exc.strerror}") from exc
     except ValueError as exc:
-        raise VoiceFaultError(f"{path} is not JSON: {exc}") from exc
+        raise ModelFault(f"{path} is not JSON: {exc}") from exc
     if not isinstance(config, dict) or not isinstance(config.get("model"), str):
-        raise VoiceFaultError(f"{path} does not describe a voice of Coqui's: it names no `model`")
+        raise ModelFault(f"{path} does not describe a voice of Coqui's: it names no `model`")
     return config
-
-
-def _catalogue() -> Iterator[tuple[str, str]]:
-    """Every voice that the installed library knows, and its licence."""
-    spec = find_spec("TTS")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / ".models.json"
-        families = json.loads(path.read_bytes()) if path.is_file() else {}
-        for language, sets in families.get("tts_models", {}).items():
-            for data, models in sets.items():
-                for name, about in models.items():
-                    yield f"{_FAMILY}{language}/{data}/{name}", about.get("license") or ""

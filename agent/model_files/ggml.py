@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from typing_extensions import Self
+from agent.model_files.ggml_walk import F16, F32, Tensor, Walk
 
-__all__ = ["GgmlError", "WhisperModel", "check_vad", "check_whisper"]
-
-_MAGIC = b"lmgg"
 _HEADER = (
     "n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer",
     "n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels", "ftype",
@@ -23,38 +16,22 @@ _ENGLISH_VOCABULARY = 51_864
 _LANGUAGES_BESIDE = 98
 _HEAD_WIDTH = 64
 _FFT_BINS = 201
-_VOCABULARY_BYTES = 4 << 20
-_LONGEST_NAME = 256
-_MOST_DIMENSIONS = 4
-_F32, _F16 = 0, 1
-_BLOCKS = {
-    _F32: (1, 4), _F16: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
-    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
-}  # fmt: skip
-"""Type of a tensor → how many values share how many bytes."""
 _WEIGHT_TYPES = {
-    0: _F32, 1: _F16, 2002: 2, 2003: 3, 2007: 8, 2008: 6, 2009: 7, 2010: 10, 2011: 11, 2012: 12, 2013: 13, 2014: 14,
+    0: F32, 1: F16, 2002: 2, 2003: 3, 2007: 8, 2008: 6, 2009: 7, 2010: 10, 2011: 11, 2012: 12, 2013: 13, 2014: 14,
 }  # fmt: skip
 """A file's ftype → the type of its large tensors; quantised ones in the second format, which is all that loads."""
 
-_Tensor = tuple[tuple[int, ...], int]
-"""Dimensions, the innermost first, and type."""
-
 _VAD_HEADER = (512, 64, 4, 129, 128, 3, 128, 64, 3, 64, 64, 3, 64, 128, 3, 128, 128, 128, 1)
 _VAD_CONVOLUTIONS = {0: (3, 129, 128), 1: (3, 128, 64), 2: (3, 64, 64), 3: (3, 64, 128)}
-_VAD_TENSORS: dict[str, _Tensor] = {
-    "_model.stft.forward_basis_buffer": ((256, 1, 258), _F16),
-    **{f"_model.encoder.{i}.reparam_conv.weight": (shape, _F16) for i, shape in _VAD_CONVOLUTIONS.items()},
-    **{f"_model.encoder.{i}.reparam_conv.bias": (shape[2:], _F32) for i, shape in _VAD_CONVOLUTIONS.items()},
-    **{f"_model.decoder.rnn.weight_{side}": ((128, 512), _F32) for side in ("ih", "hh")},
-    **{f"_model.decoder.rnn.bias_{side}": ((512,), _F32) for side in ("ih", "hh")},
-    "_model.decoder.decoder.2.weight": ((128,), _F16),
-    "_model.decoder.decoder.2.bias": ((), _F32),
+_VAD_TENSORS: dict[str, Tensor] = {
+    "_model.stft.forward_basis_buffer": ((256, 1, 258), F16),
+    **{f"_model.encoder.{i}.reparam_conv.weight": (shape, F16) for i, shape in _VAD_CONVOLUTIONS.items()},
+    **{f"_model.encoder.{i}.reparam_conv.bias": (shape[2:], F32) for i, shape in _VAD_CONVOLUTIONS.items()},
+    **{f"_model.decoder.rnn.weight_{side}": ((128, 512), F32) for side in ("ih", "hh")},
+    **{f"_model.decoder.rnn.bias_{side}": ((512,), F32) for side in ("ih", "hh")},
+    "_model.decoder.decoder.2.weight": ((128,), F16),
+    "_model.decoder.decoder.2.bias": ((), F32),
 }
-
-
-class GgmlError(Exception):
-    """Why a file is not the model that it should be; one sentence."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +41,10 @@ class WhisperModel:
     language_count: int
     """Languages it hears, the first so many of whisper's own order; 1 is English only."""
 
-    @property
-    def multilingual(self) -> bool:
-        """Whether it has to be told, or to find out, which language it hears."""
-        return self.language_count > 1
-
 
 def check_whisper(path: Path) -> WhisperModel:
-    """The whisper model in `path`; GgmlError where the file is missing, cut, foreign or absurd. Reads no weights."""
-    with _Walk(path, "a whisper model") as walk:
+    """The whisper model in `path`; ModelFault where the file is missing, cut, foreign or absurd. Reads no weights."""
+    with Walk(path, "a whisper model") as walk:
         walk.expect_magic()
         header = dict(zip(_HEADER, walk.integers(len(_HEADER)), strict=True))
         _check_header(walk, header)
@@ -86,8 +58,8 @@ def check_whisper(path: Path) -> WhisperModel:
 
 
 def check_vad(path: Path) -> None:
-    """GgmlError where `path` is not a whole Silero model that tells speech from other sounds."""
-    with _Walk(path, "a Silero VAD model") as walk:
+    """ModelFault where `path` is not a whole Silero model that tells speech from other sounds."""
+    with Walk(path, "a Silero VAD model") as walk:
         walk.expect_magic()
         (length,) = walk.integers(1)
         kind = walk.text(length)
@@ -97,96 +69,7 @@ def check_vad(path: Path) -> None:
         _check_tensors(walk, dict(_VAD_TENSORS))
 
 
-class _Walk:
-    """A file, read from front to back; whatever is wrong with it becomes a refusal."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        self._path = path
-        self._what = what
-        self._file: BinaryIO | None = None
-        self._size = self._at = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._file = self._path.open("rb")
-            self._size = os.fstat(self._file.fileno()).st_size
-        except OSError as exc:
-            raise GgmlError(f"cannot read {self._path}: {exc.strerror}") from exc
-        return self
-
-    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if self._file:
-            self._file.close()
-        if isinstance(exc, OSError):
-            raise GgmlError(f"cannot read {self._path}: {exc.strerror}") from exc
-
-    @property
-    def ended(self) -> bool:
-        """Whether the file ends here."""
-        return self._at == self._size
-
-    def expect_magic(self) -> None:
-        """The file's first bytes, which are the same in all of them."""
-        if (magic := self.read(len(_MAGIC))) != _MAGIC:
-            raise self.refusal(f"it begins with {magic!r}")
-
-    def refusal(self, why: str) -> GgmlError:
-        """The error that says `why`."""
-        return GgmlError(f"{self._path} is not {self._what}: {why}; fetch it again")
-
-    def read(self, count: int) -> bytes:
-        """The next bytes, all of them."""
-        data = self._file.read(count) if self._file and 0 <= count <= self._size - self._at else b""
-        if len(data) != count:
-            raise self.refusal(f"it is cut off at {self._size} bytes")
-        self._at += count
-        return data
-
-    def skip(self, count: int) -> None:
-        """Passes over bytes, which must be there."""
-        if self._file is None or count > self._size - self._at:
-            raise self.refusal(f"it is cut off at {self._size} bytes")
-        self._at = self._file.seek(self._at + count)
-
-    def integers(self, count: int) -> tuple[int, ...]:
-        """The next 32-bit integers."""
-        return struct.unpack(f"<{count}i", self.read(4 * count))
-
-    def text(self, length: int) -> str:
-        """The next text, of a length that the file names."""
-        if not 0 <= length <= _LONGEST_NAME:
-            raise self.refusal(f"a text of {length} bytes at {self._at} bytes makes no sense")
-        return self.read(length).decode("latin-1")
-
-    def vocabulary(self, count: int) -> bytes:
-        """The next texts as they are, each with its length before it; read at once, for there are very many."""
-        data = self.read(min(_VOCABULARY_BYTES, self._size - self._at))
-        length_at, end = struct.Struct("<I").unpack_from, 0
-        try:
-            for _ in range(count):
-                end += 4 + length_at(data, end)[0]
-        except struct.error:
-            end = len(data) + 1
-        if end > len(data):
-            raise self.refusal("its vocabulary is cut off or makes no sense")
-        self.skip(end - len(data))
-        return data[:end]
-
-    def tensor(self) -> tuple[str, _Tensor]:
-        """The next tensor's name, dimensions and type; its values are passed over."""
-        rank, length, kind = self.integers(3)
-        if not 0 <= rank <= _MOST_DIMENSIONS or kind not in _BLOCKS:
-            raise self.refusal(f"{rank} dimensions or type {kind} of a tensor at {self._at} bytes make no sense")
-        dimensions = self.integers(rank)
-        name = self.text(length)
-        values, size = _BLOCKS[kind]
-        if min(dimensions, default=1) < 1 or math.prod(dimensions[:1]) % values:
-            raise self.refusal(f"the dimensions {dimensions} of its tensor {name!r} make no sense")
-        self.skip(math.prod(dimensions) // values * size)
-        return name, (dimensions, kind)
-
-
-def _check_header(walk: _Walk, header: dict[str, int]) -> None:
+def _check_header(walk: Walk, header: dict[str, int]) -> None:
     heads = header["n_audio_state"] // _HEAD_WIDTH
     sane = {
         "n_vocab": (_ENGLISH_VOCABULARY, 51_865, 51_866),
@@ -206,7 +89,7 @@ def _check_header(walk: _Walk, header: dict[str, int]) -> None:
             raise walk.refusal(f"its header says {name} {header[name]}")
 
 
-def _check_vocabulary(walk: _Walk, n_vocab: int) -> None:
+def _check_vocabulary(walk: Walk, n_vocab: int) -> None:
     (count,) = walk.integers(1)
     if not 1 <= count <= n_vocab:
         raise walk.refusal(f"it has {count} tokens")
@@ -214,7 +97,7 @@ def _check_vocabulary(walk: _Walk, n_vocab: int) -> None:
         raise walk.refusal("its tokens lack the blank")
 
 
-def _check_tensors(walk: _Walk, expected: dict[str, _Tensor]) -> None:
+def _check_tensors(walk: Walk, expected: dict[str, Tensor]) -> None:
     count = len(expected)
     while not walk.ended:
         name, tensor = walk.tensor()
@@ -227,16 +110,16 @@ def _check_tensors(walk: _Walk, expected: dict[str, _Tensor]) -> None:
         raise walk.refusal(f"it has {count - len(expected)} of {count} tensors")
 
 
-def _tensors(header: dict[str, int]) -> Iterator[tuple[str, _Tensor]]:
+def _tensors(header: dict[str, int]) -> Iterator[tuple[str, Tensor]]:
     """Every tensor that a model of this header has."""
     width, weight = header["n_audio_state"], _WEIGHT_TYPES[header["ftype"]]
-    filters = _F32 if weight == _F32 else _F16
-    yield "encoder.positional_embedding", ((width, header["n_audio_ctx"]), _F32)
+    filters = F32 if weight == F32 else F16
+    yield "encoder.positional_embedding", ((width, header["n_audio_ctx"]), F32)
     yield "encoder.conv1.weight", ((3, header["n_mels"], width), filters)
     yield "encoder.conv2.weight", ((3, width, width), filters)
     for conv in ("conv1", "conv2"):
-        yield f"encoder.{conv}.bias", ((1, width), _F32)
-    yield "decoder.positional_embedding", ((width, header["n_text_ctx"]), _F32)
+        yield f"encoder.{conv}.bias", ((1, width), F32)
+    yield "decoder.positional_embedding", ((width, header["n_text_ctx"]), F32)
     yield "decoder.token_embedding.weight", ((width, header["n_vocab"]), weight)
     norms = ["encoder.ln_post", "decoder.ln"]
     for side, attentions in (("encoder", ("attn",)), ("decoder", ("attn", "cross_attn"))):
@@ -250,10 +133,10 @@ def _tensors(header: dict[str, int]) -> Iterator[tuple[str, _Tensor]]:
                 for part in ("query", "value", "out"):
                     yield from _linear(f"{block}.{attention}.{part}", width, width, weight)
     for norm in norms:
-        yield f"{norm}.weight", ((width,), _F32)
-        yield f"{norm}.bias", ((width,), _F32)
+        yield f"{norm}.weight", ((width,), F32)
+        yield f"{norm}.bias", ((width,), F32)
 
 
-def _linear(name: str, width: int, outputs: int, weight: int) -> Iterator[tuple[str, _Tensor]]:
+def _linear(name: str, width: int, outputs: int, weight: int) -> Iterator[tuple[str, Tensor]]:
     yield f"{name}.weight", ((width, outputs), weight)
-    yield f"{name}.bias", ((outputs,), _F32)
+    yield f"{name}.bias", ((outputs,), F32)

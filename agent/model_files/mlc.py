@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 
-from agent.contract.terms import Stage
-from agent.errors import EngineError
 from agent.model_files.elf import elf_fault
+from agent.model_files.fault import ModelFault
 from agent.model_files.mlc_config import CONFIG, ChatConfig, Limits
 
 DEVICES = ("cuda", "metal", "vulkan", "rocm", "opencl", "cpu")
@@ -49,11 +48,11 @@ class ModelFiles:
 
     @property
     def limits(self) -> Limits:
-        """What it was compiled for. EngineError where the library cannot be read."""
+        """What it was compiled for. ModelFault where the library cannot be read."""
         try:
             return Limits.of(self.config, self.library)
         except (OSError, ValueError) as exc:
-            raise EngineError(Stage.LLM, f"cannot read {self.library}: {exc}") from exc
+            raise ModelFault(f"cannot read {self.library}: {exc}") from exc
 
     @property
     def compile_command(self) -> str:
@@ -63,15 +62,15 @@ class ModelFiles:
 
     @property
     def weights(self) -> list[tuple[Path, int]]:
-        """The files of the weights, each with the size it should have. EngineError where their list cannot be read."""
+        """The files of the weights, each with the size it should have. ModelFault where their list cannot be read."""
         listing = next((path for name in WEIGHT_LISTS if (path := self.folder / name).is_file()), None)
         if listing is None:
-            raise EngineError(Stage.LLM, f"no {' or '.join(WEIGHT_LISTS)} in {self.folder}; fetch the model again")
+            raise ModelFault(f"no {' or '.join(WEIGHT_LISTS)} in {self.folder}; fetch the model again")
         try:
             records = json.loads(listing.read_bytes())["records"]
             return [(self.folder / record["dataPath"], int(record["nbytes"])) for record in records]
         except (OSError, ValueError, LookupError, TypeError) as exc:
-            raise EngineError(Stage.LLM, f"cannot read {listing}: {type(exc).__name__}: {exc}") from exc
+            raise ModelFault(f"cannot read {listing}: {type(exc).__name__}: {exc}") from exc
 
     def faults(self) -> Iterator[str]:
         """Everything that would keep it from being loaded, each with what would help."""
@@ -79,8 +78,8 @@ class ModelFiles:
             yield f"{self.folder / CONFIG} is of an MLC from before 2024; convert the model again"
         try:
             yield from (fault for path, size in self.weights if (fault := _shard_fault(path, size)))
-        except EngineError as exc:
-            yield exc.message
+        except ModelFault as exc:
+            yield str(exc)
         named = [self.folder / name for name in self.config.tokenizer_files]
         yield from (f"no file {path}; fetch the model again" for path in named if not path.is_file())
         if not named and not any((self.folder / name).is_file() for name in _TOKENIZERS):
@@ -90,16 +89,15 @@ class ModelFiles:
 
 
 def find_model(model: str, model_lib: str | None, models_dir: Path, *, device: str, jit: bool = False) -> ModelFiles:
-    """The files of `model`: a name, a path, or `HF://user/repository`. EngineError lists every path tried.
+    """The files of `model`: a name, a path, or `HF://user/repository`. ModelFault lists every path tried.
 
     `model_lib` is the path of the library; left out, it is looked for. With `jit` it need not be there.
     """
     places = list(dict.fromkeys(_folders(model, models_dir)))
     folder = next((place for place in places if (place / CONFIG).is_file()), None)
     if folder is None:
-        raise EngineError(
-            Stage.LLM,
-            f"no {CONFIG} of {model!r}; tried {_listed(places)}; `edgevoice models pull {model}` fetches the model",
+        raise ModelFault(
+            f"no {CONFIG} of {model!r}; tried {_listed(places)}; `edgevoice models pull {model}` fetches the model"
         )
     files = ModelFiles(folder, ChatConfig.of(folder), device)
     if model_lib:
@@ -125,11 +123,10 @@ def _library_beside(files: ModelFiles, *, jit: bool) -> Path | None:
     raise _no_library(files, patterns, f" (for another device: {_listed(found)})" if found else "")
 
 
-def _no_library(files: ModelFiles, tried: list[Path], others: str = "") -> EngineError:
-    return EngineError(
-        Stage.LLM,
+def _no_library(files: ModelFiles, tried: list[Path], others: str = "") -> ModelFault:
+    return ModelFault(
         f"no library of {files.name} for {files.device}; tried {_listed(tried)}{others};"
-        f" `{files.compile_command}` makes it",
+        f" `{files.compile_command}` makes it"
     )
 
 

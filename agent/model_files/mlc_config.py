@@ -12,9 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Self
 
-from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
-from agent.errors import EngineError
+from agent.model_files.fault import ModelFault
 
 CONFIG = "mlc-chat-config.json"
 
@@ -42,15 +41,15 @@ class ChatConfig(BaseModel):
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """The configuration in `folder`. EngineError where it cannot be read."""
+        """The configuration in `folder`. ModelFault where it cannot be read."""
         path = folder / CONFIG
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as exc:
-            raise EngineError(Stage.LLM, f"cannot read {path}: {exc.strerror}") from exc
+            raise ModelFault(f"cannot read {path}: {exc.strerror}") from exc
         except ValidationError as exc:
             field, message = first_fault(exc)
-            raise EngineError(Stage.LLM, f"cannot read {path}: {field or 'all'}: {message}") from exc
+            raise ModelFault(f"cannot read {path}: {field or 'all'}: {message}") from exc
 
     @property
     def kv_bytes_per_token(self) -> int:

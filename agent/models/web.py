@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import urllib.error
+from collections.abc import Mapping
 from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -93,12 +94,18 @@ class _Redirects(HTTPRedirectHandler):
     ) -> Request | None:
         if urlsplit(newurl).scheme not in {"http", "https"}:
             raise PullError(f"{host_of(req.full_url)} sends us to {newurl}, which is no web address")
-        further = Request(newurl, headers=req.headers, origin_req_host=req.origin_req_host, unverifiable=True)  # noqa: S310 - checked
+        kept = _without_proxy(req.headers)
+        further = Request(newurl, headers=kept, origin_req_host=req.origin_req_host, unverifiable=True)  # noqa: S310 - checked
         if _origin(newurl) == _origin(req.full_url) and (token := req.unredirected_hdrs.get("Authorization")):
             further.add_unredirected_header("Authorization", token)
         return further
 
     http_error_308 = HTTPRedirectHandler.http_error_302
+
+
+def _without_proxy(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` without those for the proxy, which the next host may not lie behind."""
+    return {name: value for name, value in headers.items() if name.lower() != "proxy-authorization"}
 
 
 def _opener() -> OpenerDirector:

@@ -19,13 +19,18 @@ _LOCK = "lock"
 _SPARE_BYTES = 16 << 20
 
 
+def part_of(name: str, models_dir: Path) -> Path:
+    """The folder in which a model is put together, beside its own."""
+    return models_dir / f".{name}.part"
+
+
 class Workspace:
-    """A folder `.NAME.part` beside the model's own; what came of a download stays in it until the next try."""
+    """The folder `part_of` a model; what came of a download stays in it until the next try."""
 
     def __init__(self, name: str, models_dir: Path) -> None:
         self._name = name
         self._models_dir = models_dir
-        self.folder = models_dir / f".{name}.part"
+        self.folder = part_of(name, models_dir)
         self.downloads = self.folder / "downloads"
         """For what comes from elsewhere; it is still there at the next try."""
         self.files = self.folder / "files"
@@ -62,11 +67,18 @@ class Workspace:
         for path in (*self.files.iterdir(), self.files):
             _sync(path)
         target = self._models_dir / self._name
-        if target.exists() or target.is_symlink():
-            target.rename(self.downloads / self._name)
+        self.displace(target)
         self.files.rename(target)
         _sync(self._models_dir)
         self.clear()
+
+    def displace(self, target: Path) -> None:
+        """Takes what is at `target` away, to be deleted with all that came."""
+        doomed = self.downloads / self._name
+        if doomed.exists() or doomed.is_symlink():
+            _delete(doomed)  # of a try that was killed before it came to that
+        if target.exists() or target.is_symlink():
+            target.rename(doomed)
 
     def clear(self) -> None:
         """Deletes all that came."""
@@ -98,11 +110,10 @@ def remove(name: str, models_dir: Path) -> Path | None:
     target = models_dir / name
     if name != target.name or target.parent != models_dir or name.startswith("."):
         raise PullError(f"{name!r} is no name of a model; `edgevoice models list` shows them")
-    if not (target.is_dir() or target.is_symlink() or (models_dir / f".{name}.part").is_dir()):
+    if not (target.is_dir() or target.is_symlink() or part_of(name, models_dir).is_dir()):
         return None
     with Workspace(name, models_dir) as workspace:
-        if target.is_dir() or target.is_symlink():
-            target.rename(workspace.downloads / name)
+        workspace.displace(target)
         workspace.clear()
     return target
 

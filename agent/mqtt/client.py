@@ -80,6 +80,11 @@ class MqttClient:
         """Connected and subscribed."""
         return self._ready.is_set()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is worked at, by a thread that lives; also while the broker is away."""
+        return self._link.alive
+
     async def wait_connected(self, timeout_s: float) -> None:
         """Returns once connected and subscribed; BrokerUnavailable where that takes longer."""
         try:

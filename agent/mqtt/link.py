@@ -88,6 +88,12 @@ class Link:
         self._paho.connect_async(self._settings.host, self._settings.port, self._settings.keepalive_s, **connect)
         self._paho.loop_start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether paho's thread, which nothing else tells of, runs."""
+        thread = self._paho._thread  # noqa: SLF001 - as above
+        return thread is not None and thread.is_alive()
+
     async def close(self) -> None:
         """Sends what is queued, disconnects and ends the thread; one that is stuck in a dead connection is left."""
         self._paho.disconnect()

@@ -1,6 +1,7 @@
 """Settings that fit a machine: a file each, in the very form of `edgevoice.toml`.
 
-Its section `needs` is no setting: it says which models to fetch, and what the machine must have.
+Two of its keys are no settings: `extends`, not the one of topics, names the profile beneath it, which holds all that it
+leaves out; `needs` says which models to fetch, and what the machine must have.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
 _FOLDER = Path(__file__).parent
+_EXTENDS = "extends"
 _NEEDS = "needs"
 
 
@@ -44,4 +46,15 @@ def needs(name: str) -> Needs:
 def _read(name: str) -> dict[str, Any]:
     if name not in names():
         raise KeyError(name)
-    return TomlConfigSettingsSource(BaseSettings, _FOLDER / f"{name}.toml").toml_data
+    found = TomlConfigSettingsSource(BaseSettings, _FOLDER / f"{name}.toml").toml_data
+    base = found.pop(_EXTENDS, None)
+    return _merged(_read(base), found) if base else found
+
+
+def _merged(beneath: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both, section by section; what is `above` wins."""
+    both = {**beneath, **above}
+    for name in beneath.keys() & above.keys():
+        if isinstance(beneath[name], dict) and isinstance(above[name], dict):
+            both[name] = _merged(beneath[name], above[name])
+    return both

@@ -28,7 +28,7 @@ class Readiness(BaseModel):
     ready: bool
     """All is there."""
     missing: list[str]
-    """What is not: the broker, the agent."""
+    """What is not: the broker, the agent, its language model."""
     agent: str
     """Who is to answer."""
     engines: dict[Stage, EngineInfo]
@@ -49,6 +49,8 @@ async def readyz(response: Response, agent: AgentDep, settings: SettingsDep) -> 
         missing.append(f"the broker at {settings.mqtt.host}:{settings.mqtt.port}")
     if agent.presence is not Presence.ONLINE:
         missing.append(f"the agent {settings.agent!r}")
+    if agent.info and Stage.LLM not in agent.info.engines:
+        missing.append("a language model: the agent's log says why")
     if missing:
         response.status_code = 503
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)

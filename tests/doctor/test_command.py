@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from agent.__main__ import main
+from agent.doctor.checks import CHECKS
 from agent.doctor.examine import Check, examine
 from agent.doctor.finding import Level, ok
-from agent.doctor.table import CHECKS
 
 SCRIPTED = {f"EDGEVOICE_{stage}": '{"name": "scripted"}' for stage in ("STT", "LLM", "TTS")}
 

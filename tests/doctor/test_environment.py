@@ -1,11 +1,11 @@
-"""Interpreter, packages and services: what is said of their ways to be wrong."""
+"""Interpreter, packages and units of systemd: what is said of their ways to be wrong."""
 
 import sys
 from importlib import metadata
 
 import pytest
 
-from agent.doctor import interpreter, packages, services
+from agent.doctor import interpreter, packages, systemd
 from agent.doctor.finding import Level
 from agent.settings import Settings
 
@@ -141,8 +141,8 @@ def test_who_runs_from_a_folder_is_told_so(site, monkeypatch):
         ),
     ],
 )
-def test_services_are_only_told_of(site, files, told):
-    (found,) = services.check(site(files))
+def test_units_are_only_told_of(site, files, told):
+    (found,) = systemd.check(site(files))
 
     assert found.level is Level.OK
     assert told in found.message

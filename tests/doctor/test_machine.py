@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from agent.doctor import engines, machine, ports
+from agent.doctor import engines, ports, room
 from agent.doctor.finding import Level
 from agent.mqtt.settings import MqttSettings
 from agent.settings import Settings
@@ -76,8 +76,8 @@ def test_engines_that_run_already_are_not_counted_twice(site, tmp_path):
 
 
 def test_a_home_that_is_there_and_one_that_is_to_be_made(site, tmp_path):
-    there = found(machine.check(site(settings=settings(tmp_path))))
-    to_be_made = found(machine.check(site(settings=settings(tmp_path / "a" / "b"))))
+    there = found(room.check(site(settings=settings(tmp_path))))
+    to_be_made = found(room.check(site(settings=settings(tmp_path / "a" / "b"))))
 
     assert (there["home"].level, there["disk"].level) == (Level.OK, Level.OK)
     assert to_be_made["home"].message.endswith("to be made")
@@ -86,8 +86,8 @@ def test_a_home_that_is_there_and_one_that_is_to_be_made(site, tmp_path):
 
 def test_a_home_that_cannot_be_written(site, tmp_path):
     (tmp_path / "file").touch()
-    below_a_file = found(machine.check(site(settings=settings(tmp_path / "file" / "home"))))["home"]
-    read_only = found(machine.check(site(settings=settings("/proc"))))["home"]
+    below_a_file = found(room.check(site(settings=settings(tmp_path / "file" / "home"))))["home"]
+    read_only = found(room.check(site(settings=settings("/proc"))))["home"]
 
     assert (below_a_file.level, read_only.level) == (Level.FAIL, Level.FAIL)
     assert "install -d" in (read_only.fix or "")
@@ -96,14 +96,14 @@ def test_a_home_that_cannot_be_written(site, tmp_path):
 def test_a_journal_elsewhere_is_looked_at_too(site, tmp_path):
     asked = settings(tmp_path, journal={"path": "/proc/journal.db"})
 
-    assert found(machine.check(site(settings=asked)))["journal"].level is Level.FAIL
+    assert found(room.check(site(settings=asked)))["journal"].level is Level.FAIL
 
 
 @pytest.mark.parametrize(("free", "level"), [(100, Level.FAIL), (1_000, Level.WARN), (9_000, Level.OK)])
 def test_a_disk_that_is_full(site, tmp_path, monkeypatch, free, level):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free << 20))
 
-    assert found(machine.check(site(settings=settings(tmp_path))))["disk"].level is level
+    assert found(room.check(site(settings=settings(tmp_path))))["disk"].level is level
 
 
 CONTAINER = {".dockerenv": "", "proc/self/mountinfo": "22 1 0:21 / / rw - overlay overlay rw\n"}
@@ -117,7 +117,7 @@ def test_a_home_that_is_lost_with_its_container(site, tmp_path, volume, allowed,
         {**CONTAINER, "proc/self/mountinfo": mounts}, settings=settings(tmp_path, allow_ephemeral=bool(allowed))
     )
 
-    storage = found(machine.check(here)).get("storage")
+    storage = found(room.check(here)).get("storage")
 
     assert (storage.level if storage else None) is level
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agent.doctor import engines, machine, models
+from agent.doctor import engines, models, room
 from agent.doctor.finding import Level
 from agent.settings import Settings
 from tests.engines.mlc_models import FOREIGN_MACHINE, make_library, make_model
@@ -16,7 +16,7 @@ OWN = {
     "stage": "llm",
     "engine": "llamacpp",
     "license": "MIT",
-    "source": {"kind": "http", "files": [{"name": "model.gguf", "url": "https://example.org/m", "bytes": 8}]},
+    "source": {"kind": "http", "files": [{"name": "model.gguf", "url": "https://example.org/m", "bytes": 5_000}]},
 }
 NAMED = {"llm": {"name": "llamacpp", "options": {"model": "tiny"}}}
 
@@ -69,12 +69,12 @@ def test_a_model_that_is_damaged(examined, home, named, level):
     (broken,) = examined(**named)
 
     assert broken.level is level
-    assert "has 4 bytes, not 8" in broken.message
+    assert "has 4 bytes, not 5000" in broken.message
     assert broken.fix == "edgevoice models pull --verify tiny"
 
 
 def test_a_model_that_is_whole(examined, home):
-    put(home, b"GGUF....")
+    put(home, b"GGUF".ljust(5_000))
 
     (whole,) = examined(**NAMED)
 
@@ -90,7 +90,7 @@ def test_a_profile_asks_for_its_models_and_their_room(site, home, monkeypatch):
     here = site({"proc/meminfo": "MemAvailable: 2097152 kB\n"}, settings=Settings.model_validate({"home": home}))
 
     absent = [finding for finding in models.check(here) if finding.name == "model"]
-    found = {finding.name: finding for finding in (*engines.check(here), *machine.check(here))}
+    found = {finding.name: finding for finding in (*engines.check(here), *room.check(here))}
 
     assert len(absent) == 3
     assert {finding.level for finding in absent} == {Level.FAIL}

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agent.contract.errors import ErrorCode
+from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.terms import Role, Stage
 from agent.engines.budget import MemoryBudget
@@ -70,9 +70,10 @@ async def test_a_model_that_answers_is_not_unloaded(models_dir):
     async with serving(models_dir, other=model(piece_delay_s=30, answer="a b")) as models:
         answer = (await models.get("other")).engine.chat([Message(role=Role.USER, content="Hi")], Sampling())
         assert (await anext(answer)).text == "a"
-        with pytest.raises(EngineError, match="answering") as caught:
+        with pytest.raises(ContractError, match="answering") as caught:
             await models.unload("other")
         assert caught.value.code is ErrorCode.BUSY
+        assert caught.value.retry_after_ms
         await answer.aclose()
 
 

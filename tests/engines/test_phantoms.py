@@ -23,6 +23,7 @@ def test_what_people_say_is_no_phantom(text):
     [
         "and so my fellow neurotic and so my fellow neurotic and so my fellow neurotic",
         "the the the the the the the",
+        "Open the garage door. open the garage door",
         "I said: go home. Go home. Go home. Go home.",
         "\u597d\u7684" * 8,
     ],

@@ -263,6 +263,21 @@ def test_a_program_that_uses_it_ends_in_peace(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{WORDS}\n", "")
 
 
+def test_a_look_that_would_not_end_is_broken_off(tmp_path):
+    path = scripted_model(tmp_path / "endless.bin", "round and", endless=True)
+    program = (
+        "import numpy as np; from pathlib import Path;"
+        "from agent.engines.whisper_context import Asked, WhisperContext;"
+        f"model = Path({str(path)!r});"
+        "context = WhisperContext(model, use_gpu=False, gpu=0, flash_attn=False, threads=1, vad_model=None);"
+        "asked = [Asked('en', lambda: False, careful=False, most_tokens=most) for most in (None, 20)];"
+        "noise = np.random.default_rng(7).normal(0, 0.1, 48_000).astype(np.float32);"
+        "print(*(context.look(noise, each, no_speech_threshold=0.6).broken_off for each in asked))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False True\n", "")
+
+
 async def test_a_gpu_that_is_not_there_is_an_error_where_it_was_asked_for(whisper):
     if (await whisper()).info.device != "cpu":
         pytest.skip("there is a GPU")

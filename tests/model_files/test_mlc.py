@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import EngineError
 from agent.model_files.elf import elf_fault, elf_machine, this_machine
+from agent.model_files.fault import ModelFault
 from agent.model_files.mlc import ModelFiles, find_model
 from agent.model_files.mlc_config import CONFIG, ChatConfig
 from tests.engines.mlc_models import FOREIGN_MACHINE, SHARD_BYTES, make_library, make_model, make_whole_model
@@ -99,32 +99,32 @@ def test_mlc_keeps_its_models_in_the_user_s_cache(tmp_path, models_dir, monkeypa
 
 
 def test_every_path_tried_is_listed(tmp_path, cwd, models_dir):
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ModelFault) as caught:
         find_model(NAME, None, models_dir, device="cpu")
     for base in (models_dir, cwd):
         for place in (NAME, f"dist/prebuilt/mlc-chat-{NAME}", f"dist/{NAME}/params"):
-            assert str(base / place) in caught.value.message
-    assert f"`edgevoice models pull {NAME}` fetches" in caught.value.message
-    with pytest.raises(EngineError, match=rf"{tmp_path}/mlc/model_weights/hf/a/b, .*models pull HF://a/b` fetches"):
+            assert str(base / place) in str(caught.value)
+    assert f"`edgevoice models pull {NAME}` fetches" in str(caught.value)
+    with pytest.raises(ModelFault, match=rf"{tmp_path}/mlc/model_weights/hf/a/b, .*models pull HF://a/b` fetches"):
         find_model("HF://a/b", None, models_dir, device="cpu")
 
 
 def test_a_missing_library_is_told_with_the_command_that_makes_it(models_dir):
     folder = make_model(models_dir / NAME)
     command = f"mlc_llm compile {folder} --device cuda -o {folder / NAME}-cuda.so"
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ModelFault) as caught:
         find_model(NAME, None, models_dir, device="cuda")
-    assert f"tried {folder}/*.so, {folder}/lib/*.so; `{command}` makes it" in caught.value.message
-    with pytest.raises(EngineError) as caught:
+    assert f"tried {folder}/*.so, {folder}/lib/*.so; `{command}` makes it" in str(caught.value)
+    with pytest.raises(ModelFault) as caught:
         find_model(NAME, "gone.so", models_dir, device="cuda", jit=True)
-    assert f"{Path.cwd()}/gone.so, {models_dir}/gone.so; `{command}`" in caught.value.message
+    assert f"{Path.cwd()}/gone.so, {models_dir}/gone.so; `{command}`" in str(caught.value)
     assert find_model(NAME, None, models_dir, device="cuda", jit=True).library is None
 
 
 def test_a_library_for_another_device_is_not_taken(models_dir):
     folder = make_model(models_dir / NAME)
     vulkan = make_library(folder / f"{NAME}-vulkan.so")
-    with pytest.raises(EngineError, match=rf"no library of {NAME} for cpu.*for another device: {vulkan}"):
+    with pytest.raises(ModelFault, match=rf"no library of {NAME} for cpu.*for another device: {vulkan}"):
         find_model(NAME, None, models_dir, device="cpu")
     nameless, cpu = make_library(folder / "a.so"), make_library(folder / f"{NAME}-cpu.so")
     assert found(NAME, models_dir)[1] == cpu
@@ -199,7 +199,7 @@ def test_every_fault_is_told(models_dir):
 
 def test_a_config_that_cannot_be_read_says_where(models_dir):
     folder = make_whole_model(models_dir / NAME, context_window_size="long")
-    with pytest.raises(EngineError, match=rf"cannot read {folder / CONFIG}: context_window_size: Input should be"):
+    with pytest.raises(ModelFault, match=rf"cannot read {folder / CONFIG}: context_window_size: Input should be"):
         find_model(NAME, None, models_dir, device="cpu")
 
 
@@ -221,7 +221,7 @@ def test_the_narrower_limit_counts(models_dir):
     make_library(folder / "lib.so", window=8_192, chunk=512, batch=1)
     assert vars(find_model(NAME, None, models_dir, device="cpu").limits) == {"window": 4_096, "chunk": 512, "batch": 1}
     (folder / "lib.so").write_bytes(b"")
-    with pytest.raises(EngineError, match=r"cannot read .*lib\.so"):
+    with pytest.raises(ModelFault, match=r"cannot read .*lib\.so"):
         _ = find_model(NAME, None, models_dir, device="cpu").limits
 
 

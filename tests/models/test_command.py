@@ -1,18 +1,19 @@
 """`edgevoice models`: what a person sees."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent import storage
 from agent.__main__ import main
 from agent.commands import models as command
 from agent.models.catalogue import catalogue
 from agent.models.verify import faults
+from agent.storage import check_home
 from tests.models.web_server import Served
 
-WEIGHTS = b"GGUF" + bytes(2_000)
+WEIGHTS = b"GGUF" + bytes(5_000)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_a_model_comes_is_checked_and_goes(models_dir, capsys):
 
     assert main(["models", "verify"]) == 0
     assert capsys.readouterr().out == "tiny: ok\n"
-    (models_dir / "tiny" / "model.gguf").write_bytes(b"GGUF" + bytes(1_999) + b"x")
+    (models_dir / "tiny" / "model.gguf").write_bytes(b"GGUF" + bytes(4_999) + b"x")
     assert main(["models", "verify", "tiny"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "tiny: wrong"
@@ -77,7 +78,7 @@ def test_a_file_that_is_gone_or_cut_is_seen_without_reading(models_dir, capsys):
     path.write_bytes(WEIGHTS[:-1])
     assert listed(capsys)["tiny"]["here"] == "broken"
     assert main(["models", "verify"]) == 1
-    assert "2003 bytes, not 2004" in capsys.readouterr().out
+    assert "5003 bytes, not 5004" in capsys.readouterr().out
     path.unlink()
     assert main(["models", "verify"]) == 1
     assert f"no file {path}" in capsys.readouterr().out
@@ -181,10 +182,13 @@ def test_nobody_at_a_terminal_cannot_be_asked(models_dir, monkeypatch, capsys):
     assert (models_dir / "mine").is_dir()
 
 
-def test_in_a_container_without_a_volume_nothing_is_fetched(monkeypatch, capsys, models_dir):
+def test_in_a_container_without_a_volume_nothing_is_fetched(monkeypatch, capsys, models_dir, tmp_path):
     monkeypatch.setenv("EDGEVOICE_ALLOW_EPHEMERAL", "false")
     monkeypatch.setenv("container", "podman")
-    monkeypatch.setattr(storage, "_mountinfo", lambda: "1 0 0:1 / / rw - overlay overlay rw\n")
+    mounts = tmp_path / "root" / "proc/self/mountinfo"
+    mounts.parent.mkdir(parents=True)
+    mounts.write_text("1 0 0:1 / / rw - overlay overlay rw\n")
+    monkeypatch.setattr(command, "check_home", partial(check_home, root=tmp_path / "root"))
 
     assert main(["models", "pull"]) == 1
     assert f"{models_dir.parent} is lost with this container" in capsys.readouterr().err

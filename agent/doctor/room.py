@@ -1,4 +1,4 @@
-"""The machine: room and permission for what the agent keeps."""
+"""Room and permission for what the agent keeps, and whether it lasts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.doctor.finding import Finding, fail, ok, warn
 from agent.doctor.site import Site
 from agent.doctor.wanted import to_fetch_bytes
-from agent.storage import lost_mount
+from agent.storage import lost_folder
 
 _GIB = 1 << 30
 _LEAST_BYTES = 256 * 2**20
@@ -64,14 +64,14 @@ def _storage(site: Site) -> Iterator[Finding]:
     settings = site.settings
     if settings.allow_ephemeral or not site.in_container:
         return
-    mountinfo = site.text("/proc/self/mountinfo") or ""
-    for folder, variable in ((settings.home, "EDGEVOICE_HOME"), (settings.journal_path, "EDGEVOICE_JOURNAL__PATH")):
-        if mount := lost_mount(folder, mountinfo):
-            message = f"{folder} is lost with this container ({mount.kind} at {mount.point}); {variable} names it"
-            fix = f"docker run --volume edgevoice:{folder} …   # or EDGEVOICE_ALLOW_EPHEMERAL=true"
-            yield fail("storage", message, fix)
-            return
-    yield ok("storage", f"{settings.home} outlives this container")
+    if loss := lost_folder(settings, site.root):
+        where = f"{loss.mount.kind} at {loss.mount.point}"
+        message = f"{loss.folder} is lost with this container ({where}); {loss.variable} names it"
+        yield fail(
+            "storage", message, f"docker run --volume edgevoice:{loss.folder} …   # or EDGEVOICE_ALLOW_EPHEMERAL=true"
+        )
+    else:
+        yield ok("storage", f"{settings.home} outlives this container")
 
 
 def _nearest(folder: Path) -> Path:

@@ -27,9 +27,9 @@ CHECKS: Mapping[str, Check] = {
     "engines": Check(_of("engines"), limit_s=10.0, configured=True),
     "models": Check(_of("models"), limit_s=10.0, configured=True),
     "mlc": Check(_of("mlc"), limit_s=30.0),
-    "machine": Check(_of("machine"), configured=True),
+    "machine": Check(_of("room"), configured=True),
     "ports": Check(_of("ports"), configured=True),
     "broker": Check(_of("broker"), limit_s=20.0, configured=True, network=True),
-    "systemd": Check(_of("services")),
+    "systemd": Check(_of("systemd")),
 }
 """Each family by its name."""
