@@ -18,7 +18,10 @@ from bridge.state import AgentDep, SettingsDep
 
 async def _check_admin(settings: SettingsDep) -> None:
     if not settings.admin:
-        message = "the bridge does not let operators in; set EDGEVOICE_BRIDGE_ADMIN=true and see mosquitto/acl, or start `edgevoice up --admin`"
+        message = (
+            "the bridge does not let operators in; set EDGEVOICE_BRIDGE_ADMIN=true and see mosquitto/acl,"
+            " or start `edgevoice up --admin`"
+        )
         raise ContractError(ErrorCode.FORBIDDEN, message, reason="admin_off")
 
 
