@@ -85,6 +85,11 @@ class AgentClient:
         """Whether the broker can be reached."""
         return self._mqtt.connected
 
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is worked at, by a thread that lives."""
+        return self._mqtt.alive
+
     async def online(self, timeout_s: float) -> None:
         """Returns once the agent says it is online. ContractError: broker_unavailable or agent_offline."""
         await self._connected(timeout_s)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 import resource
+import socket
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import uvicorn
 from pydantic import ValidationError
 
 from agent.contract.wire import first_fault
+from agent.notify import notify
 from bridge.app import create_app
 from bridge.settings import BridgeSettings
 
 _MAX_HEADER_BYTES = 16_384
 _EX_CONFIG = 78
+_NOT_STARTED = 3
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
     # A caller that waits is not the only connection: idle ones, slow ones and who is told `busy` count, too.
     max_connections = 2 * settings.max_waiting + 100
     _allow_files(max_connections + 100)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -39,6 +43,23 @@ def main() -> None:
         log_config=None,
         log_level=settings.log_level.lower(),
     )
+    server = _Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """Tells the service manager when it listens, and when it is about to end."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        notify("READY=1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        notify("STOPPING=1")
+        await super().shutdown(sockets)
 
 
 def _settings() -> BridgeSettings:

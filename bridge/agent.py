@@ -19,6 +19,10 @@ class Agent(Protocol):
         """Whether the broker can be reached."""
 
     @property
+    def alive(self) -> bool:
+        """Whether the connection is worked at, by a thread that lives."""
+
+    @property
     def presence(self) -> Presence | None:
         """What the agent's status topic says; None until it said something."""
 

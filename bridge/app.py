@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from agent.client import AgentClient
+from agent.watchdog import Watchdog
 from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
 from bridge.errors import add_handlers
@@ -31,7 +33,10 @@ def create_app(settings: BridgeSettings | None = None, *, agent: Agent | None = 
         # Before the server listens: paho's select() takes no file descriptor past 1023, which callers' sockets use up.
         client = agent or AgentClient(settings.mqtt, topics=settings.topics, client=settings.client)
         async with client:
+            watchdog = Watchdog({"the connection to the broker": lambda: client.alive})
+            watching = asyncio.create_task(watchdog.run(), name="watchdog")
             yield State(settings=settings, agent=client, waiting=Waiting(client, max_waiting=settings.max_waiting))
+            watching.cancel()
 
     # Its /docs and /redoc bring their scripts along: a device at the edge may reach no CDN.
     app = FastAPIOffline(title="EdgeVoice", version=_CONTRACT_VERSION, description=_DESCRIPTION, lifespan=lifespan)

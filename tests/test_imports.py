@@ -155,6 +155,8 @@ ALLOWED: dict[str, set[str]] = {
         "agent.contract",
         "agent.client",
         "agent.mqtt.settings",
+        "agent.notify",
+        "agent.watchdog",
         "fastapi",
         "fastapi_offline",
         "starlette",

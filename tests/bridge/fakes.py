@@ -31,6 +31,7 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.connected = True
+        self.alive = True
         self.presence: Presence | None = Presence.ONLINE
         self.info: Info | None = INFO
         self.asked: list[Request] = []
