@@ -8,9 +8,9 @@ import sys
 from types import ModuleType
 
 from agent.signals import until_signalled
-from benchmarks import engines, round_trip
+from benchmarks import engines, round_trip, short_clips
 
-_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, engines)
+_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, engines, short_clips)
 
 
 async def _run_all(*, quick: bool) -> int:
