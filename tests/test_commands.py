@@ -66,7 +66,7 @@ def test_help_and_version(capsys):
 def test_a_wrong_setting_is_one_line_with_its_name(name, monkeypatch, capsys):
     monkeypatch.setenv(name, "many")
 
-    assert main(["settings"]) == 1
+    assert main(["settings"]) == 78
 
     said = capsys.readouterr().err
     assert said.startswith(f"edgevoice: setting {name}: ")
@@ -77,7 +77,7 @@ def test_a_wrong_setting_is_one_line_with_its_name(name, monkeypatch, capsys):
 def test_a_setting_that_is_no_json_is_one_line_with_its_name(name, monkeypatch, capsys):
     monkeypatch.setenv(name, "nonsense")
 
-    assert main(["settings"]) == 1
+    assert main(["settings"]) == 78
 
     said = capsys.readouterr().err
     assert said.startswith(f"edgevoice: setting {name}: JSON is expected")
@@ -97,7 +97,7 @@ def test_a_setting_that_is_no_json_is_one_line_with_its_name(name, monkeypatch, 
 def test_a_wrong_file_of_settings_is_one_line_with_its_name(file, content, told, tmp_path, capsys):
     (tmp_path / file).write_bytes(content)
 
-    assert main(["settings"]) == 1
+    assert main(["settings"]) == 78
 
     said = capsys.readouterr().err
     assert said.startswith(f"edgevoice: {told}")
@@ -189,7 +189,7 @@ def test_python_m_agent_is_the_agent_where_no_command_is_given(monkeypatch):
 
     found = subprocess.run([sys.executable, "-m", "agent"], capture_output=True, text=True, check=False)
 
-    assert found.returncode == 1
+    assert found.returncode == 78
     assert "EDGEVOICE_MQTT__PORT" in found.stderr
 
 

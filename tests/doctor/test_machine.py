@@ -45,9 +45,17 @@ def test_an_engine_is_a_failure_where_it_is_named(site, tmp_path):
 
 
 def test_an_engine_of_our_own_choice_is_a_warning(site, tmp_path):
-    findings = found(engines.check(site(settings=settings(tmp_path, llm={"options": {"no_such_option": 1}}))))
+    findings = found(engines.check(site(settings=settings(tmp_path, llm={"name": "auto"}))))
 
     assert findings["llm"].level is Level.WARN
+
+
+def test_an_option_that_there_is_not_is_a_failure(site, tmp_path):
+    findings = found(
+        engines.check(site(settings=settings(tmp_path, llm={"name": "auto", "options": {"no_such_option": 1}})))
+    )
+
+    assert findings["llm"].level is Level.FAIL
 
 
 def test_a_further_model_has_a_line_of_its_own(site, tmp_path):
