@@ -47,16 +47,28 @@ class WorkerProcess:
         """Starts a worker in a session of its own, so that Ctrl-C in the agent's terminal does not reach it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "agent.engines.worker", stage.value, str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": _import_path(), **environment},
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "agent.engines.worker", stage.value, str(theirs.fileno())),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": _import_path(), **environment},
+                )
             )
-        return cls(stage, process, *await asyncio.open_unix_connection(sock=ours))
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # What was begun is ended in order: left to itself, it would outlive its event loop.
+                process = await starting
+                process.kill()
+                await process.communicate()
+                writer.close()
+                raise
+        return cls(stage, process, reader, writer)
 
     @property
     def pid(self) -> int:

@@ -1,12 +1,20 @@
 """A machine that is a folder, and what `edgevoice doctor` says of the real one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from agent.__main__ import main
 from agent.doctor.site import Site
 from agent.settings import Settings
+
+
+def pytest_collection_modifyitems(items):
+    """One Python is enough for what looks at programs, files and a broker."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(autouse=True)
