@@ -21,14 +21,12 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from agent.audio import Audio
 from agent.contract.messages import Message, Sampling
@@ -41,6 +39,7 @@ from agent.engines.settings import EngineSettings
 from agent.errors import EngineError
 from agent.settings import Settings
 from agent.signals import until_signalled
+from benchmarks.engine_figures import Measured, tables
 from benchmarks.report import write
 
 FOLDER = Path(".edgevoice/bench")
@@ -55,20 +54,6 @@ _ANSWER_TOKENS = 48
 _COLUMNS = 120
 _NAMES = sorted({name for names in registry.ENGINES.values() for name in names if name != "scripted"})
 _MIB = 2**20
-
-
-@dataclass
-class Measured:
-    """What one engine took."""
-
-    stage: str
-    engine: str
-    model: str
-    device: str | None
-    load_s: float
-    memory_mib: int
-    figures: dict[str, float] = field(default_factory=dict)
-    """What is measured → the figure, in the unit that its name ends in."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +191,7 @@ async def run(arguments: argparse.Namespace) -> int:
     console = Console(width=_COLUMNS, highlight=False)
     console.print((__doc__ or "").strip())
     results = await measure(bench, console)
-    for table in _tables(results):
+    for table in tables(results):
         console.print(table)
     path = write(arguments.folder, "engines", {"repeats": bench.repeats}, results)
     console.print(f"The figures: {path}", soft_wrap=True)
@@ -239,25 +224,6 @@ async def _answer(llm: LanguageModelHost, at_once: int, *, seed: int) -> tuple[f
     await asyncio.gather(*(converse(number) for number in range(at_once)))
     first_s, whole_s = max(firsts, default=0.0), time.monotonic() - started
     return read / (first_s or whole_s), max(0, written - at_once) / max(whole_s - min(firsts, default=0.0), 1e-9)
-
-
-def _tables(results: list[Measured]) -> list[Table]:
-    """One of each stage, and of each set of figures."""
-    kinds: dict[tuple[str, ...], list[Measured]] = {}
-    for one in results:
-        kinds.setdefault((one.stage, *one.figures), []).append(one)
-    tables = []
-    for (stage, *columns), rows in kinds.items():
-        table = Table(title=stage, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("engine", "model"):
-            table.add_column(name, no_wrap=True)
-        for name in ("load s", "MiB", *columns):
-            table.add_column(name, justify="right")
-        for row in rows:
-            figures = (f"{row.figures[name]:.3g}" for name in columns)
-            table.add_row(row.engine, row.model, f"{row.load_s:.2f}", str(row.memory_mib), *figures)
-        tables.append(table)
-    return tables
 
 
 def main() -> int:

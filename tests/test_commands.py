@@ -282,3 +282,16 @@ def test_the_demo_tells_a_broken_answer_from_a_real_one(text, speech, reason):
 
     with pytest.raises(BrokenAnswer, match=reason):
         check(SPOKEN, Answer(text, Timings(), speech=speech))
+
+
+def test_no_secret_of_an_engine_is_shown(monkeypatch, capsys):
+    options = '{"base_url": "http://me:hush@127.0.0.1/v1", "extra_body": {"api_key": "hush"}}'
+    monkeypatch.setenv("EDGEVOICE_LLM__OPTIONS", options)
+    monkeypatch.setenv("EDGEVOICE_LLM__ENVIRONMENT", '{"OPENAI_API_KEY": "hush", "OMP_NUM_THREADS": "1"}')
+
+    assert main(["settings"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "hush" not in shown
+    assert "OMP_NUM_THREADS" in shown
+    assert "@127.0.0.1/v1" in shown

@@ -40,7 +40,7 @@ def system(tmp_path):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/root/.local/share/edgevoice", "overlay"),
+        ("/home/ada/.local/share/edgevoice", "overlay"),
         ("/var/lib/edgevoice-other", "overlay"),
         ("/run/edgevoice", "tmpfs"),
         ("/var/lib/edgevoice/scratch/models", "tmpfs"),
@@ -66,11 +66,11 @@ def test_a_link_lasts_where_it_leads(tmp_path, system):
 
 @pytest.mark.parametrize("mountinfo", ["", "nonsense\n", "1 0 - overlay\n", "1 0 0:52 / / rw - ext4 /dev/sda rw\n"])
 def test_what_is_not_known_is_not_refused(mountinfo, system):
-    assert lost_mount(Path("/root"), system({MOUNTS: mountinfo})) is None
+    assert lost_mount(Path("/srv"), system({MOUNTS: mountinfo})) is None
 
 
 def test_where_the_system_does_not_tell_nothing_is_refused(tmp_path):
-    assert lost_mount(Path("/root"), tmp_path) is None
+    assert lost_mount(Path("/srv"), tmp_path) is None
     assert not in_container(tmp_path, {})
 
 

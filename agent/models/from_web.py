@@ -67,7 +67,7 @@ def _unpack(path: Path, patterns: tuple[str, ...], workspace: Workspace) -> set[
             workspace.room(sum(info.file_size for info in members))
             for info, name in members.items():
                 unpack(archive, info, workspace.files / name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as exc:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as exc:  # zipfile's own for a password's lack
         path.unlink()
         raise PullError(f"{path.name} is not a whole zip archive: {exc}; run the command again") from exc
     return names
