@@ -15,7 +15,7 @@ from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message
-from agent.operations.cancel import cancel, target
+from agent.operations import cancel
 from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.replies import Replies
@@ -123,11 +123,12 @@ class Handler:
         logger.info("replayed the reply to %s", key)
 
     def _cancel(self, message: Message, client: str) -> None:
-        key = RunKey(client, target(message.payload))
+        asked = cancel.read(message.payload)
         self._mqtt.ack(message)
         try:
-            cancel(key, self._admission)
+            cancel.cancel(client, asked, self._admission)
         except ContractError as exc:
+            key = RunKey(client, str(asked.id))
             self._replies.refuse(key, ReplyTo(self._topics.reply(*key)), exc)
 
     def _refuse(self, message: Message, client: str, asked: Asked | None, error: ContractError) -> None:

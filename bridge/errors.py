@@ -30,6 +30,7 @@ HTTP_STATUS = {
     ErrorCode.UNSUPPORTED_MEDIA: 415,
     ErrorCode.NO_SPEECH: 422,
     ErrorCode.CANCELLED: 499,
+    ErrorCode.RATE_LIMITED: 429,
     ErrorCode.REPLY_TOO_LARGE: 500,
     ErrorCode.STT_FAILED: 500,
     ErrorCode.LLM_FAILED: 500,

@@ -23,6 +23,7 @@ class ErrorCode(str, Enum):
     UNSUPPORTED_MEDIA = "unsupported_media"
     NO_SPEECH = "no_speech"
     CANCELLED = "cancelled"
+    RATE_LIMITED = "rate_limited"
     REPLY_TOO_LARGE = "reply_too_large"
     STT_FAILED = "stt_failed"
     LLM_FAILED = "llm_failed"
@@ -39,6 +40,7 @@ RETRIABLE = frozenset(
         ErrorCode.STT_FAILED,
         ErrorCode.LLM_FAILED,
         ErrorCode.TTS_FAILED,
+        ErrorCode.RATE_LIMITED,
         ErrorCode.BROKER_UNAVAILABLE,
         ErrorCode.BUSY,
         ErrorCode.MODEL_NOT_READY,

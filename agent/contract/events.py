@@ -11,6 +11,7 @@ class EventType(str, Enum):
     """What happened."""
 
     ACCEPTED = "accepted"
+    QUEUED = "queued"
     STT_START = "stt_start"
     STT_END = "stt_end"
     LLM_START = "llm_start"
@@ -31,6 +32,10 @@ class Event(WireModel):
     """Counts the run's events from 0."""
     t_ms: float
     """Since the request arrived [ms]."""
+    position: int | None = None
+    """With `queued`: requests that will begin before this one."""
+    eta_ms: int | None = None
+    """With `queued`: when it will begin, as far as can be told [ms]."""
     text: str | None = None
     """What was heard (`stt_end`), or the whole answer (`llm_end`)."""
     language: str | None = None

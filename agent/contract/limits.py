@@ -30,6 +30,14 @@ class Limits(WireModel):
     """Requests waiting or running at once; one more is `busy`."""
     max_queued_per_client: int = Field(default=64, ge=1)
     """The same for one client."""
+    max_queued_bytes: int = Field(default=64_000_000, ge=1_024)
+    """Size of all requests waiting or running, their audio decoded from base64 [bytes]."""
+    max_queued_bytes_per_client: int = Field(default=32_000_000, ge=1_024)
+    """The same for one client."""
+    max_queued_audio_s: float = Field(default=1_200.0, gt=0)
+    """Length of all clips waiting or running [s]."""
+    max_queued_audio_s_per_client: float = Field(default=600.0, gt=0)
+    """The same for one client."""
     default_deadline_ms: int = Field(default=DEFAULT_DEADLINE_MS, ge=1)
     """Deadline of a request that names none [ms]."""
     max_deadline_ms: int = Field(default=600_000, ge=1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+from typing_extensions import Self
 
 from agent.contract.limits import MAX_HINT_CHARS, MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, MAX_TOKENS
 from agent.contract.terms import Id, Mode, ReplyMode, Role
@@ -122,6 +123,8 @@ class Request(_Asked):
     """Topic for the reply, below the caller's own reply prefix."""
     deadline_ms: int | None = Field(default=None, ge=1)
     """Time from arrival after which the answer is of no use [ms]."""
+    priority: int = Field(default=0, ge=0, le=9)
+    """Of several requests of the caller that wait, the one with the highest goes first."""
     stream: StreamOptions | None = None
     """Present: the caller wants events."""
     params: Sampling = Sampling()
@@ -135,7 +138,28 @@ class Request(_Asked):
 
 
 class Cancel(_Asked):
-    """Stops a request of the caller's own."""
+    """Stops requests of the caller's own: exactly one of the fields says which."""
 
-    id: Id
+    id: Id | None = None
     """The request to stop."""
+    session_id: Id | None = None
+    """Stops all that belong to this conversation."""
+    all: Literal[True] | None = None
+    """Stops all of them."""
+
+    @model_validator(mode="after")
+    def _names_one_scope(self) -> Self:
+        if len([value for value in (self.id, self.session_id, self.all) if value is not None]) != 1:
+            raise ValueError("exactly one of id, session_id and all is needed")
+        return self
+
+
+class Lookup(_Asked):
+    """Asks what became of a request of the caller's own."""
+
+    id: Id | None = None
+    """The caller's name for this call, whose reply goes to its topic; made up when left out."""
+    request_id: Id
+    """The request that is meant."""
+    reply_to: str | None = Field(default=None, min_length=1, max_length=MAX_TOPIC_BYTES)
+    """Topic for the reply, below the caller's own reply prefix."""

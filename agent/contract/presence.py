@@ -63,6 +63,8 @@ class EngineState(WireModel):
 
     ready: bool
     """Loaded and answering."""
+    busy: int = 0
+    """Calls it is in the middle of, those that nobody waits for any more among them."""
     restarts: int = 0
     """Times it was started again since the agent came up."""
     memory_bytes: int | None = None
@@ -84,6 +86,10 @@ class State(WireModel):
     """Requests being worked on."""
     max_queued: int
     """Both together may be this many."""
+    queued_bytes: int = 0
+    """Size of both together [bytes]."""
+    faults: tuple[str, ...] = ()
+    """What makes it `degraded`: `journal`, or the stages without an engine."""
     memory_bytes: int | None = None
     """Resident memory of the agent's own process [bytes]."""
     engines: dict[Stage, EngineState] = Field(default_factory=dict)

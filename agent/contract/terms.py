@@ -18,6 +18,8 @@ TopicBase = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"
 """What every topic begins with; its last level is the contract's major version."""
 
 DEFAULT_BASE = "edgevoice/v1"
+HTTP_CLIENT_PREFIX = "http-"
+"""What the client of an API key is called: `http-` and the key's name."""
 DEFAULT_AGENT = "orin"
 
 _ID = re.compile(ID_PATTERN[1:-1])
@@ -35,6 +37,7 @@ class Operation(str, Enum):
     TRANSCRIBE = "transcribe"
     SPEAK = "speak"
     CANCEL = "cancel"
+    LOOKUP = "lookup"
 
 
 class AdminOperation(str, Enum):
@@ -98,6 +101,14 @@ class FinishReason(str, Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
+
+
+class RunState(str, Enum):
+    """Where a request is on its way to an outcome."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
 
 
 class Role(str, Enum):

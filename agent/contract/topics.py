@@ -8,6 +8,7 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, AdminOperation, Operation, ReplyMode, is_id
 
 MAX_TOPIC_BYTES = 512
+_OPERATIONS = frozenset(operation.value for operation in Operation)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ class Topics:
         """Where the events of the run that replies on `reply_topic` go."""
         return f"{reply_topic}/event"
 
+    def client_status(self, client: str) -> str:
+        """Where `client`, a device, says `online` or `offline` of itself, retained."""
+        return f"{self.base}/clients/{client}/status"
+
+    @property
+    def probe(self) -> str:
+        """The agent's round trip to itself."""
+        return f"{self._root}/probe"
+
     @property
     def status(self) -> str:
         """Retained: `online` or `offline`, plain."""
@@ -76,6 +86,11 @@ class Topics:
         """The filter an agent subscribes to for its operators."""
         return f"{self._root}/admin/#"
 
+    @property
+    def all_client_status(self) -> str:
+        """The filter an agent subscribes to for the presence of its callers."""
+        return self.client_status("+")
+
     def all_replies(self, client: str) -> str:
         """The filter a caller subscribes to, once for all its requests."""
         return f"{self._root}/reply/{client}/#"
@@ -92,8 +107,8 @@ class Topics:
         if not is_id(client):
             raise ContractError(ErrorCode.BAD_REQUEST, f"{client[:80]!r} is not a client name", field="topic")
         match rest:
-            case [Operation.CHAT.value | Operation.TRANSCRIBE.value | Operation.SPEAK.value | Operation.CANCEL.value]:
-                return Address(client, Operation(rest[0]))
+            case [word] if word in _OPERATIONS:
+                return Address(client, Operation(word))
             case ["wav", request_id, mode]:
                 return Address(client, Operation.CHAT, _request_id(request_id), _reply_mode(mode))
         raise ContractError(ErrorCode.NOT_FOUND, f"no operation {'/'.join(rest)[:80]!r}", field="topic")
@@ -117,6 +132,13 @@ class Topics:
         match _below(f"{self._root}/reply/", topic):
             case [client, request_id]:
                 return client, request_id
+        return None
+
+    def parse_client_status(self, topic: str) -> str | None:
+        """The client whose presence `topic` tells; None where it is another topic."""
+        match _below(f"{self.base}/clients/", topic):
+            case [client, "status"] if is_id(client):
+                return client
         return None
 
     def owns_reply(self, client: str, topic: str, prefixes: tuple[str, ...] = ()) -> bool:

@@ -35,9 +35,9 @@ class CallsInFlight:
         self._callers = 0
 
     @property
-    def busy(self) -> bool:
-        """Whether there are any."""
-        return bool(self._calls)
+    def busy(self) -> int:
+        """How many there are, those that nobody waits for any more among them."""
+        return len(self._calls)
 
     @property
     def wanted(self) -> bool:

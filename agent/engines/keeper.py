@@ -81,7 +81,12 @@ class Keeper:
     def state(self) -> EngineState:
         """How the process fares."""
         ready = self._worker is not None
-        return EngineState(ready=ready, restarts=self._restarts, memory_bytes=self._memory_bytes if ready else None)
+        return EngineState(
+            ready=ready,
+            busy=self._calls.busy,
+            restarts=self._restarts,
+            memory_bytes=self._memory_bytes if ready else None,
+        )
 
     @property
     def pid(self) -> int | None:

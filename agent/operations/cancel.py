@@ -11,22 +11,27 @@ from agent.pipeline.admission import Admission
 _MAX_BYTES = 1_024
 
 
-def target(payload: bytes) -> str:
-    """The id in `payload`: `{"id": …}`, or the bare id. Raises ContractError."""
+def read(payload: bytes) -> Cancel:
+    """Which requests `payload` means: JSON, or a bare id. Raises ContractError."""
     if len(payload) > _MAX_BYTES:
         message = f"a cancel has {len(payload)} bytes; {_MAX_BYTES} are the most"
         raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, limit=_MAX_BYTES, actual=len(payload))
     bare = payload.decode("utf-8", "replace").strip()
     if is_id(bare):
-        return bare
+        return Cancel(id=bare)
     if not bare.startswith("{"):
         raise ContractError(ErrorCode.BAD_REQUEST, "neither an id nor JSON with one", field="id", reason="bad_id")
-    return Cancel.decode(payload).id
+    return Cancel.decode(payload)
 
 
-def cancel(key: RunKey, admission: Admission) -> None:
-    """Stops the run; ContractError(not_found) where none of this id is going on."""
-    run = admission.find(key)
-    if run is None:
-        raise ContractError(ErrorCode.NOT_FOUND, f"no request {key.id} is waiting or running", field="id")
-    run.cancel()
+def cancel(client: str, asked: Cancel, admission: Admission) -> None:
+    """Stops what `asked` means of the requests of `client`; ContractError(not_found) where the one of an id is not."""
+    if asked.id is not None:
+        run = admission.find(RunKey(client, asked.id))
+        if run is None:
+            raise ContractError(ErrorCode.NOT_FOUND, f"no request {asked.id} is waiting or running", field="id")
+        run.cancel()
+        return
+    for run in admission.of_client(client):
+        if asked.all or run.admitted.request.session_id == asked.session_id:
+            run.cancel()

@@ -47,6 +47,10 @@ class Admission:
         """The run of this request, if it has no reply yet."""
         return self._held.get(key)
 
+    def of_client(self, client: str) -> list[Run]:
+        """The runs of `client` that have no reply yet."""
+        return [run for run in self._held.values() if run.key.client == client]
+
     def admit(self, run: Run, *, exempt: bool = False) -> None:
         """Takes `run` on; Busy or NotReady over a bound. `exempt` from bounds is what was taken on before a restart."""
         client = run.key.client

@@ -61,10 +61,11 @@ def test_every_topic_has_a_row():
     built = [topics.request("{client}", operation) for operation in Operation]
     reply = topics.reply("{client}", "{id}")
     built.append(topics.admin("{client}", AdminOperation.DRAIN).replace("/drain", "/{operation}"))
-    built += [reply, topics.event(reply), topics.status, topics.info, topics.state]
+    built += [reply, topics.event(reply), topics.status, topics.info, topics.state, topics.probe]
+    built.append(topics.client_status("{client}"))
     built.append(topics.wav("{client}", "{id}", ReplyMode.TEXT).replace("/text", "/{reply_mode}"))
     assert sorted(topic.removeprefix("/") for topic in built) == sorted(
-        cell for cell in FIRST_CELLS if cell.startswith("{agent}")
+        cell for cell in FIRST_CELLS if cell.startswith(("{agent}", "clients/"))
     )
 
 
