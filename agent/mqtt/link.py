@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
-import socket
+import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.mqtt.message import Delivery, Message, Publication, Subscription
-from agent.mqtt.parser import (
-    connect_properties,
-    delivery_of,
-    message_of,
-    publish_properties,
-    subscribe_options,
-)
+from agent.mqtt.handover import Handover
+from agent.mqtt.listener import Listener, Welcome
+from agent.mqtt.message import Message, Publication, Subscription
+from agent.mqtt.network import Network
+from agent.mqtt.parser import delivery_of, message_of, publish_properties, subscribe_options
+from agent.mqtt.pauses import Pauses
 from agent.mqtt.settings import MqttSettings
 
+logger = logging.getLogger(__name__)
+
 _CLOSE_PATIENCE_S = 5.0
-_GOOD_CONNECTION_S = 10.0
-_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
-
-
-class Listener(Protocol):
-    """Who is told, on the event loop."""
-
-    def link_ready(self, packet_limit: int, session_present: bool) -> None:
-        """Connected and subscribed; the broker takes packets of up to `packet_limit` bytes."""
-
-    def link_lost(self, reason: str) -> None:
-        """Not connected (any more); paho's thread tries again by itself."""
-
-    def link_confirmed(self, mid: int, delivery: Delivery) -> None:
-        """The broker answered a publication."""
-
-    def link_message(self, message: Message) -> None:
-        """A message arrived."""
+_MOST_IN_FLIGHT = 20
+_UNSPECIFIED = 0x80
 
 
 class Link:
@@ -57,171 +39,183 @@ class Link:
         listener: Listener,
         *,
         client_id: str,
-        subscriptions: Sequence[Subscription],
         will: Publication | None,
         session_expiry_s: int,
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._client_id = client_id
-        self._subscriptions = subscriptions
         self._will = will
         self._session_expiry_s = session_expiry_s
         self._v5 = settings.protocol == "5"
         self._epochs = itertools.count(1)
         self._epoch = 0
         """Which connection is live; 0 while there is none. Written by paho's thread only."""
-        self._failures = 0
-        self._connected_at = 0.0
-        self._subscribed: Callable[[], None] = lambda: None
-        self._loop: asyncio.AbstractEventLoop
-        self._paho: paho.Client
+        self._acknowledging = threading.Lock()
+        self._pauses = Pauses(settings.reconnect_min_s, settings.reconnect_max_s)
+        self._handover: Handover
+        self._paho: Network | None = None
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the thread, which connects. OSError where password or certificate files cannot be read."""
-        self._loop = loop
-        self._paho = self._configured()
-        connect: dict[str, Any] = {}
-        if self._v5:
-            properties = connect_properties(self._session_expiry_s)
-            connect = {"clean_start": not self._session_expiry_s, "properties": properties}
-        self._paho.connect_async(self._settings.host, self._settings.port, self._settings.keepalive_s, **connect)
-        self._paho.loop_start()
+        self._handover = Handover(loop)
+        self._paho = client = Network(
+            self._settings, client_id=self._client_id, will=self._will, session_expiry_s=self._session_expiry_s
+        )
+        client.on_pre_connect = self._guarded(self._on_pre_connect)
+        client.on_connect = self._guarded(self._on_connect)
+        client.on_connect_fail = self._guarded(self._on_connect_fail)
+        client.on_subscribe = self._guarded(self._on_subscribe)
+        client.on_disconnect = self._guarded(self._on_disconnect)
+        client.on_publish = self._guarded(self._on_publish)
+        client.on_message = self._guarded(self._on_message)
+        client.begin()
 
     @property
     def alive(self) -> bool:
-        """Whether paho's thread, which nothing else tells of, runs."""
-        thread = self._paho._thread  # noqa: SLF001 - as above
-        return thread is not None and thread.is_alive()
+        """Whether paho's thread, which nothing else tells of, runs; true before `open`, too."""
+        return self._paho is None or self._paho.alive
 
-    async def close(self) -> None:
-        """Sends what is queued, disconnects and ends the thread; one that is stuck in a dead connection is left."""
-        self._paho.disconnect()
+    async def close(self, *, orderly: bool = True) -> None:
+        """Sends what is queued, disconnects and ends the thread; one that is stuck in a dead connection is left.
+
+        Not `orderly`: the connection breaks, and the last will speaks.
+        """
+        client = self._paho
+        if client is None:
+            return
+        self._handover.close()
+        if orderly:
+            client.disconnect()
+        else:
+            client.cut()
         stopped = asyncio.Event()
 
         def stop() -> None:
-            self._paho.loop_stop()
-            self._hand_over(stopped.set)
+            client.loop_stop()
+            self._handover.call(stopped.set)
 
         threading.Thread(target=stop, name="mqtt-stop", daemon=True).start()
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), _CLOSE_PATIENCE_S)
-        self._paho._reset_sockets()  # noqa: SLF001 - else its wake-up sockets stay open until it is collected
+        client.free()
 
-    def send(self, publication: Publication) -> int:
-        """Queues `publication` on the live connection; returns its packet identifier."""
+    def send(self, publication: Publication) -> int | None:
+        """Queues `publication` on the live connection; its packet identifier, None where that is still in use.
+
+        ValueError where the topic is none.
+        """
         properties = publish_properties(publication) if self._v5 else None
-        info = self._paho.publish(
+        info = self._live.publish(
             publication.topic, publication.payload, publication.qos, publication.retain, properties
         )
-        return info.mid
+        return None if info.rc is MQTTErrorCode.MQTT_ERR_QUEUE_SIZE else info.mid
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> int | None:
+        """Asks to hear these; the packet identifier, None where the connection is gone."""
+        asked: list[Any] = [(s.topic_filter, subscribe_options(s) if self._v5 else s.qos) for s in subscriptions]
+        return self._live.subscribe(asked)[1]
+
+    def unsubscribe(self, topic_filters: Sequence[str]) -> None:
+        """Asks to hear these no more; without effect while there is no connection."""
+        self._live.unsubscribe(list(topic_filters))
 
     def ack(self, message: Message) -> None:
         """Acknowledges `message`, if the connection it came over is still the live one."""
-        if message.qos and message.epoch == self._epoch:
-            self._paho.ack(message.mid, message.qos)
+        # Packet identifiers begin anew where the broker lost its memory: on another connection this one may stand for
+        # a message that nobody has taken care of. So none may slip in once the next connection is begun.
+        with self._acknowledging:
+            if message.qos and message.epoch == self._epoch:
+                self._live.ack(message.mid, message.qos)
 
-    def _configured(self) -> paho.Client:
-        clean: dict[str, Any] = {} if self._v5 else {"clean_session": not self._session_expiry_s}
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
-            manual_ack=bool(self._session_expiry_s),
-            **clean,
-        )
-        client.suppress_exceptions = True  # one that escaped would end the network thread without a sound
-        settings = self._settings
-        if settings.username:
-            client.username_pw_set(settings.username, settings.read_password())
-        if settings.tls:
-            client.tls_set(_path(settings.ca_file), _path(settings.cert_file), _path(settings.key_file))
-        if self._will:
-            client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
-        client.on_socket_open = self._on_socket_open
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_subscribe = self._on_subscribe
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-        return client
+    def cut(self) -> None:
+        """Ends the connection, which may be a stalled one, so that another is made."""
+        if self._paho:
+            self._paho.cut()
 
-    def _hand_over(self, callback: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(callback, *args)
+    @property
+    def _live(self) -> Network:
+        assert self._paho is not None, "the link is not open"  # noqa: S101 - a bug of the caller
+        return self._paho
 
-    @staticmethod
-    def _on_socket_open(_client: paho.Client, _userdata: object, sock: Any) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        with suppress(OSError):  # a unix socket has no Nagle
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """`callback`, of which no error escapes: what it was told of is made up for by another connection."""
 
-    def _acknowledge_quickly(self) -> None:
-        # The kernel falls back to delayed acknowledgements by itself, and the broker may wait 40 ms for one.
-        sock: Any = self._paho.socket()
-        if sock is not None and _QUICK_ACK is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        def call(_client: paho.Client, _userdata: object, *args: Any) -> None:
+            try:
+                callback(*args)
+            except Exception:
+                logger.exception("connecting anew: paho's thread failed in %s", callback.__name__)
+                self.cut()
 
-    def _on_connect(
-        self, client: paho.Client, _userdata: object, flags: Any, reason: ReasonCode, properties: Properties | None
-    ) -> None:
+        return call
+
+    def _on_pre_connect(self) -> None:
+        with self._acknowledging:
+            was_up, self._epoch = self._epoch, 0
+        if was_up:  # paho lost the connection without a word
+            self._pauses.lost(broker_there=self._live.broker_there)
+            self._tell_lost("no answer")
+
+    def _on_connect(self, flags: Any, reason: ReasonCode, properties: Properties | None) -> None:
         if reason.is_failure:
-            self._hand_over(self._listener.link_lost, f"refused: {reason}")
+            self._tell_lost(f"refused: {reason}")
             return
-        self._connected_at = time.monotonic()
-        client.drop_out_messages()  # the client's outbox sends again what was not confirmed
+        self._pauses.connected()
+        self._live.drop_out_messages()  # the outbox sends again what was not confirmed
         self._epoch = next(self._epochs)
-        limit = getattr(properties, "MaximumPacketSize", self._settings.max_packet_bytes)
-        self._subscribed = lambda: self._hand_over(self._listener.link_ready, limit, flags.session_present)
-        if not self._subscriptions:
-            self._subscribed()
-        elif self._v5:
-            client.subscribe([(s.topic_filter, subscribe_options(s)) for s in self._subscriptions])
-        else:
-            client.subscribe([(s.topic_filter, s.qos) for s in self._subscriptions])
+        welcome = Welcome(
+            self._epoch,
+            getattr(properties, "MaximumPacketSize", self._settings.max_packet_bytes),
+            min(getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT), _MOST_IN_FLIGHT),
+            flags.session_present,
+        )
+        self._handover.call(self._listener.link_up, welcome)
 
-    def _on_subscribe(
-        self, _client: paho.Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: object
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._hand_over(self._listener.link_lost, f"a subscription was refused: {', '.join(map(str, reasons))}")
-        else:
-            self._subscribed()
+    def _on_subscribe(self, mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+        refusals = [str(reason) if reason.is_failure else None for reason in reasons]
+        self._handover.call(self._listener.link_granted, mid, refusals)
 
-    def _on_connect_fail(self, _client: paho.Client, _userdata: object) -> None:
-        self._hand_over(self._listener.link_lost, "cannot be reached")
+    def _on_connect_fail(self) -> None:
+        self._pauses.failed()
+        self._tell_lost("cannot be reached")
         self._back_off()
 
-    def _on_disconnect(
-        self, _client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, _properties: object
-    ) -> None:
+    def _on_disconnect(self, _flags: object, reason: ReasonCode, _properties: object) -> None:
         was_up, self._epoch = self._epoch, 0
-        if was_up and time.monotonic() - self._connected_at > _GOOD_CONNECTION_S:
-            self._failures = 0  # not at every connect: two clients of one id would throw each other out in a rush
         if was_up and reason.is_failure:  # a refused connection was told of already, with its reason
-            self._hand_over(self._listener.link_lost, str(reason))
+            self._tell_lost("the connection broke" if reason.value == _UNSPECIFIED else str(reason))
+            self._pauses.lost(broker_there=self._live.broker_there)
+        elif not was_up:
+            self._pauses.failed()
         self._back_off()
+
+    def _tell_lost(self, reason: str) -> None:
+        self._handover.call(self._listener.link_lost, reason)
 
     def _back_off(self) -> None:
+        rival = self._pauses.rival
         # paho doubles its own delay without jitter; setting both ends makes the next pause exactly this one.
-        pause = min(self._settings.reconnect_max_s, self._settings.reconnect_min_s * 2**self._failures)
-        pause *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing
-        self._failures = min(self._failures + 1, 16)
-        seconds: Any = pause  # annotated int in paho, where any number works
-        self._paho.reconnect_delay_set(seconds, seconds)
+        pause_s: Any = self._pauses.next_s()  # annotated int in paho, where any number works
+        if rival:
+            logger.error(
+                "the broker takes every connection away again: most likely another client uses the client id %r; "
+                "trying every %.0f s",
+                self._client_id,
+                pause_s,
+            )
+        self._live.reconnect_delay_set(pause_s, pause_s)
 
-    def _on_publish(
-        self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: object
-    ) -> None:
-        self._acknowledge_quickly()
-        self._hand_over(self._listener.link_confirmed, mid, delivery_of(reason))
+    def _on_publish(self, mid: int, reason: ReasonCode, _properties: object) -> None:
+        self._live.acknowledge_quickly()
+        self._handover.call(self._listener.link_confirmed, mid, delivery_of(reason))
 
-    def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
-        self._acknowledge_quickly()
-        self._hand_over(self._listener.link_message, message_of(message, self._epoch))
-
-
-def _path(file: object) -> str | None:
-    return str(file) if file else None
+    def _on_message(self, message: paho.MQTTMessage) -> None:
+        self._live.acknowledge_quickly()
+        try:
+            heard = message_of(message, self._epoch)
+        except Exception:
+            logger.exception("dropped a message that cannot be read")
+            self._live.ack(message.mid, message.qos)  # else it would come again at every connection
+            return
+        self._handover.message(self._listener.link_message, heard)

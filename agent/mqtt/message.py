@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,6 +23,8 @@ class Message:
     user_properties: tuple[tuple[str, str], ...] = ()
     mid: int = 0
     """Packet identifier, for the acknowledgement."""
+    redelivered: bool = False
+    """Sent before, and not acknowledged: who got it then may not have outlived it."""
     epoch: int = 0
     """Which connection it came over; an acknowledgement is worth nothing on another one."""
 
@@ -52,6 +55,8 @@ class Subscription:
     qos: int = 1
     retained: bool = False
     """Whether messages that were retained before are wanted."""
+    retain_as_published: bool = True
+    """Whether a message that is sent just now keeps its retain flag, so that it can be told (MQTT 5)."""
 
 
 class Delivery(Enum):
@@ -69,6 +74,14 @@ class MqttError(Exception):
 
 class BrokerUnavailable(MqttError):
     """No connection within the time given; says why as far as known."""
+
+
+class SubscriptionRefused(MqttError):
+    """The broker does not let us hear a topic."""
+
+    def __init__(self, refused: Mapping[str, str]) -> None:
+        """`refused` by filter: why."""
+        super().__init__("; ".join(f"the subscription {name!r} was refused: {why}" for name, why in refused.items()))
 
 
 class PacketTooLarge(MqttError):

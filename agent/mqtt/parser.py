@@ -31,11 +31,13 @@ def publish_properties(publication: Publication) -> Any:
 
 
 def subscribe_options(subscription: Subscription) -> SubscribeOptions:
-    """MQTT 5 options of one filter; a live message keeps its retain flag, so that it can be told."""
+    """MQTT 5 options of one filter."""
     handling = (
         SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.retained else SubscribeOptions.RETAIN_DO_NOT_SEND
     )
-    return SubscribeOptions(qos=subscription.qos, retainHandling=handling, retainAsPublished=True)
+    return SubscribeOptions(
+        qos=subscription.qos, retainHandling=handling, retainAsPublished=subscription.retain_as_published
+    )
 
 
 def delivery_of(reason: ReasonCode) -> Delivery:
@@ -59,6 +61,7 @@ def message_of(message: paho.MQTTMessage, epoch: int) -> Message:
         expiry_s=getattr(properties, "MessageExpiryInterval", None),
         user_properties=tuple(getattr(properties, "UserProperty", ())),
         mid=message.mid,
+        redelivered=message.dup,
         epoch=epoch,
     )
 
