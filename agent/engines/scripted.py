@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -58,6 +61,8 @@ class ScriptedSpeechToTextOptions(EngineOptions):
     """What it hears in every clip."""
     delay_s: float = Field(default=0.0, ge=0)
     """How long it listens [s]."""
+    pace: float = Field(default=0.0, ge=0)
+    """How long it listens beside that, by the length of the clip."""
 
 
 class ScriptedSpeechToText(_Scripted):
@@ -75,7 +80,7 @@ class ScriptedSpeechToText(_Scripted):
 
     def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
         """The words of its options, whatever the clip."""
-        _wait(self._options.delay_s, cancelled)
+        _wait(self._options.delay_s + self._options.pace * audio.duration_s, cancelled)
         return Transcript(self._options.text, language or "en")
 
 
@@ -92,6 +97,10 @@ class ScriptedLanguageModelOptions(EngineOptions):
     """Conversations at once."""
     needs_bytes: int = Field(default=0, ge=0)
     """Memory that it says it will need [bytes]."""
+    log: Path | None = None
+    """File that gets a line of JSON for every answer begun: `time` [s since 1970] and `question`."""
+    kills_agent: str = ""
+    """Where a question contains this, the process that started the engine's is killed; empty for never."""
 
 
 class ScriptedLanguageModel(_Scripted):
@@ -101,6 +110,7 @@ class ScriptedLanguageModel(_Scripted):
 
     def __init__(self, options: ScriptedLanguageModelOptions, models_dir: Path) -> None:
         self._options = options
+        self._starter = os.getppid()
         self.slots = options.slots
 
     @property
@@ -121,6 +131,7 @@ class ScriptedLanguageModel(_Scripted):
         answer = self._options.answer.replace("{text}", question)
         words = answer.split(" ")
         said = words[: sampling.max_tokens]
+        self._begin(question)
         await asyncio.sleep(self._options.delay_s)
         for number, word in enumerate(said):
             if number:
@@ -132,6 +143,15 @@ class ScriptedLanguageModel(_Scripted):
             completion_tokens=len(said),
         )
 
+    def _begin(self, question: str) -> None:
+        if self._options.log:
+            line = json.dumps({"time": time.time(), "question": question})
+            with self._options.log.open("a", encoding="utf-8") as log:
+                log.write(f"{line}\n")
+        poison = self._options.kills_agent
+        if poison and poison in question and os.getppid() == self._starter:
+            os.kill(self._starter, signal.SIGKILL)
+
 
 class ScriptedTextToSpeechOptions(EngineOptions):
     """How it sounds, and when."""
@@ -140,6 +160,8 @@ class ScriptedTextToSpeechOptions(EngineOptions):
     """Samples a second [Hz]."""
     delay_s: float = Field(default=0.0, ge=0)
     """How long it takes [s]."""
+    pace: float = Field(default=0.0, ge=0)
+    """How long it takes beside that, by the length of the speech."""
 
 
 class ScriptedTextToSpeech(_Scripted):
@@ -165,9 +187,10 @@ class ScriptedTextToSpeech(_Scripted):
         """A sine, 60 ms a character."""
         if voice not in (None, _VOICE):
             raise EngineError(Stage.TTS, f"no voice {voice!r}; there is {_VOICE}", code=ErrorCode.NOT_FOUND)
-        _wait(self._options.delay_s, cancelled)
+        duration_s = len(text) * _S_PER_CHARACTER / speed
+        _wait(self._options.delay_s + self._options.pace * duration_s, cancelled)
         rate = self._options.sample_rate
-        times = np.arange(round(len(text) * _S_PER_CHARACTER / speed * rate), dtype=np.float32) / rate
+        times = np.arange(round(duration_s * rate), dtype=np.float32) / rate
         return Audio((0.3 * np.sin(2 * np.pi * _TONE_HZ * times)).astype(np.float32), rate)
 
 

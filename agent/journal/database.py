@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import queue
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from agent.errors import StorageError
+from agent.journal.clips import Clips
+from agent.journal.file import JournalFile, Statement, TakenError, is_corrupt, is_of_the_disk
 
 logger = logging.getLogger(__name__)
 
 
 class _Write(NamedTuple):
-    statement: str
-    parameters: tuple[object, ...]
+    statement: Statement
     done: asyncio.Future[None]
+    clip: tuple[str, bytes] | None
+    drops: str | None
+    owed: Statement | None
+
+
+class _Outcome(NamedTuple):
+    write: _Write
+    error: Exception | None
 
 
 class Database:
-    """A SQLite file in WAL mode; writes are grouped on a thread of their own, reads are made where they are wanted."""
+    """Rows, and the clips they name; writes are grouped on a thread of their own, reads are made where they are wanted.
 
-    def __init__(self, path: Path, *, schema: str, synchronous: str) -> None:
-        self._path = path
-        self._schema = schema
-        self._synchronous = synchronous
+    Where it cannot be written it is broken: nothing is queued any more, until `mend` could open and write it.
+    """
+
+    def __init__(self, path: Path, *, synchronous: str, on_break: Callable[[], None]) -> None:
+        """`on_break` is called each time that it breaks."""
+        self.clips = Clips(path.with_name(f"{path.stem}.clips"), durable=synchronous == "FULL")
+        """Written and removed with the rows that name them."""
+        self.broken = False
+        """Whether nothing can be written."""
+        self._on_break = on_break
+        self._file = JournalFile(path, self.clips, synchronous=synchronous)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_for_ever, name="journal", daemon=True)
         self._waiting = 0
         self._progress_at = 0.0
+        self._owed: list[Statement] = []
+        self._why: Exception | None = None
+        self._using = threading.Lock()
+        """Of the writer, which is not replaced by the thread that writes."""
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
         self._loop: asyncio.AbstractEventLoop
-        self._reader: sqlite3.Connection
-        self._writer: sqlite3.Connection
-        self._lock: IO[bytes]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is broken because the file is corrupt: no use to wait before it is mended."""
+        return self.broken and is_corrupt(self._why)
 
     @property
     def waited_s(self) -> float:
@@ -45,45 +69,92 @@ class Database:
         return time.monotonic() - self._progress_at if self._waiting else 0.0
 
     async def open(self) -> None:
-        """Makes the file where there is none, for nobody else to read. StorageError where it cannot be."""
+        """Makes the file where there is none; where that cannot be done, it is broken.
+
+        StorageError where another process has it.
+        """
         self._loop = asyncio.get_running_loop()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.touch(mode=0o600)
-            self._lock = _locked(self._path)
-            self._writer = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute(f"PRAGMA synchronous={self._synchronous}")
-            self._writer.executescript(self._schema)
-            self._reader = sqlite3.connect(self._path, isolation_level=None)
+            self._reader = await asyncio.to_thread(self._connect, ())
+        except TakenError as exc:
+            raise StorageError(f"the journal {self._file.path} cannot be opened: {exc}") from exc
         except (OSError, sqlite3.Error) as exc:
-            raise StorageError(f"the journal {self._path} cannot be opened: {exc}") from exc
+            self._break(exc)
         self._thread.start()
+
+    async def mend(self) -> None:
+        """Opens the file, anew where it is corrupt, and writes first what could not be written and must be."""
+        owed, self._owed = self._owed, []
+        try:
+            reader = await asyncio.to_thread(self._connect, owed)
+        except (OSError, sqlite3.Error) as exc:
+            self._owed = owed + self._owed
+            self._why = exc
+            return
+        self._drop_reader()
+        self._reader = reader
+        self._why = None
+        self.broken = False
+        logger.warning("the journal can be written again")
 
     async def close(self) -> None:
         """Commits what waits, then closes the file."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._reader.close()
-        self._writer.close()
-        self._lock.close()
+        if self.broken and self._owed:
+            await self.mend()
+        self._drop_reader()
+        self._drop_writer()
+        self._file.close()
 
-    def write(self, statement: str, *parameters: object) -> asyncio.Future[None]:
-        """Queues a statement; the future is done once it is committed, or has its StorageError."""
+    def check(self) -> None:
+        """StorageError while it is broken."""
+        if self.broken:
+            raise self._error()
+
+    def write(
+        self,
+        statement: Statement,
+        *,
+        clip: tuple[str, bytes] | None = None,
+        drops: str | None = None,
+        owed: Statement | None = None,
+    ) -> asyncio.Future[None]:
+        """Queues a statement; the future is done once it is committed, or has its StorageError.
+
+        The `clip`, by its name, is written before, the one of the name that it `drops` is removed afterwards. Where it
+        cannot be written, `owed` is, as soon as anything can.
+        """
         done: asyncio.Future[None] = self._loop.create_future()
         done.add_done_callback(_retrieved)
+        write = _Write(statement, done, clip, drops, owed)
+        if self.broken:
+            self._fail(write, self._error())
+            return done
         if not self._waiting:
             self._progress_at = time.monotonic()
         self._waiting += 1
-        self._queue.put(_Write(statement, parameters, done))
+        self._queue.put(write)
         return done
 
     def read(self, query: str, *parameters: object) -> list[Any]:
         """The rows of a quick query, at once; StorageError where the file cannot be read."""
         try:
+            if not self._reader:
+                raise sqlite3.OperationalError(str(self._why))
             return self._reader.execute(query, parameters).fetchall()
         except sqlite3.Error as exc:
+            if is_corrupt(exc):
+                self._break(exc)
             raise StorageError(f"the journal cannot be read: {exc}") from exc
+
+    def _connect(self, owed: Sequence[Statement]) -> sqlite3.Connection:
+        """Replaces the writer, and returns another reader."""
+        with self._using:
+            self._drop_writer()
+            writer = self._file.writer(owed, anew=self.hopeless)
+            self._writer = writer
+            return self._file.reader()
 
     def _write_for_ever(self) -> None:
         open_ = True
@@ -94,41 +165,80 @@ class Database:
             group = [write for write in waiting if write]
             open_ = len(group) == len(waiting)
             if group:
-                self._commit(group)
+                with self._using:
+                    outcomes = self._commit(group)
+                self._loop.call_soon_threadsafe(self._settle, outcomes)
 
-    def _commit(self, group: list[_Write]) -> None:
-        error: StorageError | None = None
+    def _commit(self, group: list[_Write]) -> list[_Outcome]:
         try:
-            with self._writer:
-                self._writer.execute("BEGIN IMMEDIATE")
-                for write in group:
-                    self._writer.execute(write.statement, write.parameters)
-        except sqlite3.Error as exc:
-            logger.error("the journal was not written: %s", exc)  # noqa: TRY400 - the cause is in the one line
-            error = StorageError(f"the journal cannot be written: {exc}")
-        self._loop.call_soon_threadsafe(self._settle, [write.done for write in group], error)
+            self._transact(group)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes the outcome of who wrote
+            for write in group:
+                if write.clip:
+                    self.clips.remove(write.clip[0])
+            if is_of_the_disk(exc):
+                self._drop_writer()  # what waits behind must fail too: nothing is written out of turn
+            elif len(group) > 1:
+                return [outcome for write in group for outcome in self._commit([write])]
+            return [_Outcome(write, exc) for write in group]
+        for write in group:
+            if write.drops:
+                self.clips.remove(write.drops)
+        return [_Outcome(write, None) for write in group]
 
-    def _settle(self, futures: list[asyncio.Future[None]], error: StorageError | None) -> None:
-        self._waiting -= len(futures)
+    def _transact(self, group: Sequence[_Write]) -> None:
+        if not self._writer:
+            raise sqlite3.OperationalError("it is not open")
+        for write in group:
+            if write.clip:
+                self.clips.write(*write.clip)
+        with self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for write in group:
+                self._writer.execute(*write.statement)
+
+    def _settle(self, outcomes: list[_Outcome]) -> None:
+        self._waiting -= len(outcomes)
         self._progress_at = time.monotonic()
-        for done in futures:
-            if done.cancelled():
+        for write, exc in outcomes:
+            if exc is None:
+                if not write.done.done():
+                    write.done.set_result(None)
                 continue
-            if error:
-                done.set_exception(error)
+            if is_of_the_disk(exc):
+                self._break(exc)
             else:
-                done.set_result(None)
+                logger.error("not written: %s", write.statement.sql, exc_info=exc)
+            self._fail(write, StorageError(f"the journal cannot be written: {exc}"))
 
+    def _fail(self, write: _Write, error: StorageError) -> None:
+        if write.owed:
+            self._owed.append(write.owed)
+        if not write.done.done():
+            write.done.set_exception(error)
 
-def _locked(path: Path) -> IO[bytes]:
-    """Keeps other processes out of the journal until closed: two agents would answer the same requests."""
-    lock = path.with_name(f"{path.name}.lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise
-    return lock
+    def _break(self, exc: Exception) -> None:
+        if not is_corrupt(self._why):  # which all that fails afterwards comes from
+            self._why = exc
+        if is_corrupt(exc):
+            self._drop_reader()
+        if not self.broken:
+            self.broken = True
+            logger.error("the journal %s cannot be written, no request is taken on: %s", self._file.path, exc)
+            self._on_break()
+
+    def _error(self) -> StorageError:
+        return StorageError(f"the journal cannot be written: {self._why}")
+
+    def _drop_writer(self) -> None:
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+    def _drop_reader(self) -> None:
+        if self._reader:
+            self._reader.close()
+            self._reader = None
 
 
 def _retrieved(done: asyncio.Future[None]) -> None:

@@ -45,9 +45,8 @@ class Admitted:
     @cached_property
     def digest(self) -> bytes:
         """Equal for two requests that ask the same, however they were sent and whenever they are wanted."""
-        aside = {"id": None, "reply_to": None, "deadline_ms": None}
         digest = hashlib.blake2b(self.operation.value.encode(), digest_size=16)
-        digest.update(self.request.model_copy(update=aside).encode())
+        digest.update(self.request.encode(without={"id", "reply_to", "deadline_ms", "priority"}))
         digest.update(self.clip or b"")
         return digest.digest()
 
@@ -57,3 +56,25 @@ class Answered(NamedTuple):
 
     digest: bytes
     reply: bytes
+
+
+class Unanswered(NamedTuple):
+    """A request that an earlier process took on, and left."""
+
+    admitted: Admitted
+    attempts: int
+    """Times it was begun without an outcome."""
+    age_s: float
+    """How long ago it arrived [s]."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many answered requests are remembered; past any of these, the oldest are forgotten."""
+
+    dedup_window_s: float = 3_600.0
+    """For so long [s]."""
+    max_replies: int = 10_000
+    """At most so many."""
+    max_bytes: int = 256_000_000
+    """At most so large, all replies together [bytes]."""
