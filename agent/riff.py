@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from agent.contract.errors import ErrorCode
 from agent.errors import AudioError
 
 __all__ = ["MAX_CHANNELS", "MAX_CHUNKS", "MAX_RATE_HZ", "MIN_RATE_HZ", "Codec", "WavFile", "WavFormat", "check_wav"]
@@ -77,11 +79,24 @@ class WavFile:
         return self.frames / self.format.sample_rate
 
 
-def check_wav(data: bytes) -> WavFile:
+def check_wav(data: bytes, *, max_s: float = math.inf) -> WavFile:
     """What may be decoded of `data`, which may end early or be what a stream writer left.
 
-    Raises AudioError with a reason; reads no sample and never more than MAX_CHUNKS chunks.
+    Raises AudioError, with a reason or for a clip longer than `max_s`; reads no sample and never more than MAX_CHUNKS
+    chunks.
     """
+    wav = _find_samples(data)
+    if wav.duration_s > max_s:
+        raise AudioError(
+            f"the clip lasts {wav.duration_s:.1f} s: send at most {max_s:g} s",
+            code=ErrorCode.AUDIO_TOO_LONG,
+            limit=max_s,
+            actual=round(wav.duration_s, 3),
+        )
+    return wav
+
+
+def _find_samples(data: bytes) -> WavFile:
     _check_container(data)
     wav_format = None
     for name, start, size in _chunks(data):

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from agent.contract.errors import ContractError
 from agent.contract.events import Event, EventType
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.reply import Reply
 from agent.contract.terms import ReplyMode, Stage
-from agent.errors import Cancelled, Expired
+from agent.errors import Cancelled, CancelReason, Expired
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.pipeline.draft import Draft
 from agent.pipeline.stages import Stages
@@ -37,17 +38,27 @@ class Run:
         self._deadline_ms = admitted.request.deadline_ms or DEFAULT_DEADLINE_MS
         self._draft = Draft()
         self._events = 0
-        self._cancelled = False
+        self._position: int | None = None
+        self._cancelled: CancelReason | None = None
         self._performing: asyncio.Task[None] | None = None
+        self.begun = False
+        """Whether it had its turn."""
 
     @property
     def key(self) -> RunKey:
         """What makes it one request."""
         return self.admitted.key
 
-    def cancel(self) -> None:
-        """Stops the run; its terminal reply says so."""
-        self._cancelled = True
+    @property
+    def overdue_s(self) -> float:
+        """How long ago its deadline passed [s]; 0 where it did not."""
+        return max(0.0, -self._left_s)
+
+    def cancel(self, reason: CancelReason = "caller") -> None:
+        """Stops the run, wherever it is; its terminal reply says so."""
+        if self._cancelled:
+            return
+        self._cancelled = reason
         if self._performing:
             self._performing.cancel()
 
@@ -57,17 +68,16 @@ class Run:
         Raises ContractError; CancelledError only where the agent itself stops it.
         """
         if self._cancelled:
-            raise Cancelled
+            raise Cancelled(self._cancelled)
         self._performing = asyncio.current_task()
         try:
             # When 3.10 is not supported anymore, use `async with asyncio.timeout(...):`
-            left_s = max(0.0, (self._deadline_ms - self._elapsed_ms) / 1_000)
-            await asyncio.wait_for(self._pass_in(turn, stages), left_s)
+            await asyncio.wait_for(self._pass_in(turn, stages), max(0.0, self._left_s))
         except asyncio.TimeoutError as exc:
             raise Expired(self._deadline_ms) from exc
         except asyncio.CancelledError as exc:
             if self._cancelled:
-                raise Cancelled from exc
+                raise Cancelled(self._cancelled) from exc
             raise
         finally:
             self._performing = None
@@ -76,15 +86,18 @@ class Run:
         """The terminal reply, with whatever was produced so far."""
         return self._draft.reply(self.admitted, self._reply_mode, agent=agent, total_ms=self._elapsed_ms, error=error)
 
-    def tell(
-        self, event: EventType, *, text: str | None = None, language: str | None = None, delta: str | None = None
-    ) -> None:
-        """Emits `event` to whoever listens."""
+    def tell(self, event: EventType, **details: Any) -> None:
+        """Emits `event`, with those of its fields that belong to it, to whoever listens."""
         if not self._emit:
             return
         number, self._events = self._events, self._events + 1
-        t_ms = round(self._elapsed_ms, 1)
-        self._emit(Event(type=event, id=self.key.id, seq=number, t_ms=t_ms, text=text, language=language, delta=delta))
+        self._emit(Event(type=event, id=self.key.id, seq=number, t_ms=round(self._elapsed_ms, 1), **details))
+
+    def waits(self, position: int, eta_ms: int | None) -> None:
+        """So many will begin before it, and it then, as far as can be told; told to whoever listens where it is new."""
+        if position != self._position:
+            self._position = position
+            self.tell(EventType.QUEUED, position=position, eta_ms=eta_ms)
 
     def began(self) -> None:
         """The answer begins; also where it begins again, after a crash."""
@@ -102,6 +115,7 @@ class Run:
 
     async def _pass_in(self, turn: AbstractAsyncContextManager[None], stages: Stages) -> None:
         async with turn:
+            self.begun = True
             self._draft.waited(self._elapsed_ms)
             await self._pass(stages)
 
@@ -109,7 +123,7 @@ class Run:
         """Transcribes if it was spoken, chats, synthesizes if it is to be heard."""
         request, question = self.admitted.request, self.admitted.request.text or ""
         if Stage.STT in self.plan:
-            self.tell(EventType.STT_START)
+            self._enter(EventType.STT_START)
             heard = await stages.transcribe(
                 self.admitted.clip or b"", language=request.language, prompt=request.stt.prompt or ""
             )
@@ -117,14 +131,24 @@ class Run:
             self._draft.heard(heard)
             self.tell(EventType.STT_END, text=question, language=heard.transcript.language)
         if Stage.LLM in self.plan:
-            self.tell(EventType.LLM_START)
+            self._enter(EventType.LLM_START)
             answer = await stages.chat(request, question, self)
             self._draft.answered(answer)
             self.tell(EventType.LLM_END, text=answer.text)
         if Stage.TTS in self.plan:
-            self.tell(EventType.TTS_START)
+            self._enter(EventType.TTS_START)
             self._draft.spoke(await stages.synthesize(self._draft.text or question, request.tts))
             self.tell(EventType.TTS_END)
+
+    def _enter(self, stage_start: EventType) -> None:
+        """A stage begins, unless it is too late."""
+        if self._left_s <= 0:
+            raise Expired(self._deadline_ms)
+        self.tell(stage_start)
+
+    @property
+    def _left_s(self) -> float:
+        return (self._deadline_ms - self._elapsed_ms) / 1_000
 
     @property
     def _elapsed_ms(self) -> float:
