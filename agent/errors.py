@@ -5,7 +5,7 @@ ContractError (agent.contract.errors)
     ├── AudioError         a clip that cannot be heard
     ├── Busy               no room for another request
     ├── NotReady           no room yet: the engines are loading
-    ├── Cancelled          the caller does not want the answer any more
+    ├── Cancelled          the caller does not want the answer any more, or is gone
     ├── Expired            the deadline passed
     ├── StorageError       the journal cannot be written
     └── EngineError        an engine could not do its stage
@@ -18,6 +18,8 @@ UserError                  one line that says what to do about it; each command'
 
 from __future__ import annotations
 
+from typing import Literal
+
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import Stage
 
@@ -25,6 +27,12 @@ _FAILED = {
     Stage.STT: ErrorCode.STT_FAILED,
     Stage.LLM: ErrorCode.LLM_FAILED,
     Stage.TTS: ErrorCode.TTS_FAILED,
+}
+
+CancelReason = Literal["caller", "client_offline"]
+_CANCELLED: dict[CancelReason, str] = {
+    "caller": "cancelled by the caller",
+    "client_offline": "cancelled: the caller went offline",
 }
 
 
@@ -50,8 +58,8 @@ class AudioError(AgentError):
 class Busy(AgentError):
     """No room for another request now."""
 
-    def __init__(self, message: str, *, retry_after_ms: int, limit: int) -> None:
-        super().__init__(ErrorCode.BUSY, message, retry_after_ms=retry_after_ms, limit=limit)
+    def __init__(self, message: str, *, retry_after_ms: int, limit: float, queue_depth: int | None = None) -> None:
+        super().__init__(ErrorCode.BUSY, message, retry_after_ms=retry_after_ms, limit=limit, queue_depth=queue_depth)
 
 
 class NotReady(AgentError):
@@ -62,10 +70,10 @@ class NotReady(AgentError):
 
 
 class Cancelled(AgentError):
-    """The caller does not want the answer any more."""
+    """The caller does not want the answer any more, or is gone."""
 
-    def __init__(self) -> None:
-        super().__init__(ErrorCode.CANCELLED, "cancelled by the caller", reason="caller")
+    def __init__(self, reason: CancelReason = "caller") -> None:
+        super().__init__(ErrorCode.CANCELLED, _CANCELLED[reason], reason=reason)
 
 
 class Expired(AgentError):

@@ -7,23 +7,22 @@ import time
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import Reply
-from agent.contract.terms import Operation, Status
+from agent.contract.terms import Operation, Presence, Status
 from agent.contract.topics import Topics
-from agent.errors import Busy, internal
+from agent.errors import Expired, internal
 from agent.intake import Asked, Intake
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message
-from agent.operations import cancel
+from agent.operations import cancel, lookup
 from agent.operators import Operators
 from agent.pipeline.admission import Admission
+from agent.replays import Replays
 from agent.replies import Replies
 from agent.runs import Runs
 
 logger = logging.getLogger(__name__)
-
-_MAX_REPLAYS = 16
 
 
 class Handler:
@@ -48,10 +47,9 @@ class Handler:
         self._admission = admission
         self._runs = runs
         self._replies = replies
+        self._replays = Replays(replies)
         self._operators = operators
         self._accepting = True
-        self._replays: set[tuple[RunKey, ReplyTo]] = set()
-        """Earlier replies on their way again; each may be as large as the broker takes."""
 
     @property
     def accepting(self) -> bool:
@@ -64,6 +62,9 @@ class Handler:
 
     def handle(self, message: Message) -> None:
         """The boundary: whatever is wrong with `message` is told to its sender, and it never comes again."""
+        if device := self._topics.parse_client_status(message.topic):
+            self._hear_of(device, message)
+            return
         if not self._accepting and not self._topics.is_admin(message.topic):
             return
         client = self._topics.caller(message.topic)
@@ -80,6 +81,9 @@ class Handler:
             if address.operation is Operation.CANCEL:
                 self._cancel(message, client)
                 return
+            if address.operation is Operation.LOOKUP:
+                self._look_up(message, client)
+                return
             asked = self._intake.read(message, address)
             self._take_on(message, client, asked)
         except ContractError as exc:
@@ -87,6 +91,14 @@ class Handler:
         except Exception:
             logger.exception("a message on %r was not handled", message.topic)
             self._refuse(message, client, asked, internal())
+
+    def _hear_of(self, device: str, message: Message) -> None:
+        """A device says of itself whether it is there; what it said before we asked is retained, and is no news."""
+        self._mqtt.ack(message)
+        if message.retain or message.payload != Presence.OFFLINE.value.encode():
+            return
+        if runs := cancel.cancel_of_offline(device, self._admission):
+            logger.info("%s is offline: %d of its runs are cancelled", device, runs)
 
     def _take_on(self, message: Message, client: str, asked: Asked) -> None:
         request_id, to = self._intake.reply_to(message, client, asked)
@@ -99,28 +111,23 @@ class Handler:
             self._same(admitted, answered.digest)
             reply = Reply.decode(answered.reply)
             if reply.status is Status.CANCELLED:  # whoever asks again has changed his mind
-                self._runs.begin(admitted, message)
+                self._begin(admitted, message)
                 return
-            self._replay(key, to, reply)
+            self._replays.send(key, to, reply)
             self._mqtt.ack(message)
+        elif asked.late:
+            raise Expired(0)
         else:
-            self._runs.begin(admitted, message)
+            self._begin(admitted, message)
+
+    def _begin(self, admitted: Admitted, message: Message) -> None:
+        self._replies.check_clear()
+        self._runs.begin(admitted, message)
 
     @staticmethod
     def _same(admitted: Admitted, digest: bytes) -> None:
         if admitted.digest != digest:
             raise ContractError(ErrorCode.CONFLICT, f"id {admitted.key.id} was used for another request", field="id")
-
-    def _replay(self, key: RunKey, to: ReplyTo, reply: Reply) -> None:
-        if (key, to) in self._replays:
-            return  # it is on its way
-        if len(self._replays) >= _MAX_REPLAYS:
-            raise Busy("enough earlier replies are on their way again", retry_after_ms=1_000, limit=_MAX_REPLAYS)
-        again = self._replies.fitting(reply.model_copy(update={"replayed": True}), [to])
-        if delivery := self._replies.send(again, to):
-            self._replays.add((key, to))
-            delivery.add_done_callback(lambda _: self._replays.discard((key, to)))
-        logger.info("replayed the reply to %s", key)
 
     def _cancel(self, message: Message, client: str) -> None:
         asked = cancel.read(message.payload)
@@ -130,6 +137,19 @@ class Handler:
         except ContractError as exc:
             key = RunKey(client, str(asked.id))
             self._replies.refuse(key, ReplyTo(self._topics.reply(*key)), exc)
+
+    def _look_up(self, message: Message, client: str) -> None:
+        asked = lookup.read(message.payload)
+        request_id, to = self._intake.address(message, client, asked.id, asked.reply_to)
+        key = RunKey(client, request_id)
+        try:
+            self._replies.check_clear()
+            found = lookup.look_up(RunKey(client, asked.request_id), self._admission, self._journal.answered)
+        except ContractError as exc:
+            self._replies.refuse(key, to, exc)
+        else:
+            self._replies.answer(key, to, found, found.model_copy(update={"reply": None}))
+        self._mqtt.ack(message)
 
     def _refuse(self, message: Message, client: str, asked: Asked | None, error: ContractError) -> None:
         request_id, to = self._intake.reply_to(message, client, asked)

@@ -16,6 +16,8 @@ from agent.contract.topics import Address, Topics
 from agent.contract.wire import media_type, read_text
 from agent.journal.entries import ReplyTo
 from agent.mqtt.message import Message
+from agent.operations import PLANS
+from agent.riff import check_wav
 
 _PROPERTIES = {
     "ev-id": "id",
@@ -38,7 +40,9 @@ class Asked:
     request: Request
     """Without its audio, and with the deadline that holds."""
     clip: bytes | None
-    """The question, spoken: a WAV file."""
+    """The question, spoken: a WAV file that may be decoded."""
+    late: bool = False
+    """Its time had passed when it arrived."""
 
 
 class Intake:
@@ -50,20 +54,33 @@ class Intake:
         self._reply_prefixes = reply_prefixes
 
     def read(self, message: Message, address: Address) -> Asked:
-        """The request in `message`. Raises ContractError; sizes are checked before anything is parsed."""
+        """The request in `message`, if it can be done. Raises ContractError; sizes are checked before it is parsed."""
         self._check("the message", len(message.payload), "bytes", self._limits.max_message_bytes)
         request, clip = _decode(message, address)
         turns = "".join(turn.content for turn in request.messages or ())
         for name, text in (("text", request.text), ("system", request.system), ("messages", turns)):
             self._check(name, len(text or ""), "characters", self._limits.max_text_chars, field=name)
-        wanted = request.reply_to or message.response_topic
-        if wanted and not self._owns(address.client, wanted):
-            mine = self._topics.reply(address.client, "")
-            raise ContractError(ErrorCode.FORBIDDEN, f"replies to {address.client} go below {mine}", field="reply_to")
+        self._check_owned(address.client, request.reply_to or message.response_topic)
         if request.audio is not None:
             clip = decode_base64(request.audio)
-        final = {"audio": None, "deadline_ms": self._deadline_ms(request, message)}
-        return Asked(address.operation, request.model_copy(update=final), clip)
+        request = request.model_copy(update={"audio": None, "deadline_ms": self._deadline_ms(request, message)})
+        PLANS[address.operation](request, clip)
+        if clip is not None:
+            check_wav(clip, max_s=self._limits.max_audio_s)
+        return Asked(address.operation, request, clip, late=message.expiry_s == 0)
+
+    def address(
+        self, message: Message, client: str, request_id: str | None, reply_to: str | None
+    ) -> tuple[str, ReplyTo]:
+        """The id, made up where there is none, and where the answer goes; ContractError where it may not go there."""
+        self._check_owned(client, reply_to or message.response_topic)
+        return address_reply(
+            self._topics,
+            message,
+            client,
+            {"id": request_id, "reply_to": reply_to},
+            prefixes=self._reply_prefixes,
+        )
 
     def reply_to(self, message: Message, client: str, asked: Asked | None) -> tuple[str, ReplyTo]:
         """The id, and where the outcome goes: as wanted where that is allowed, else the caller's own reply topic.
@@ -81,8 +98,10 @@ class Intake:
         wanted = min((ms for ms in named if ms is not None), default=self._limits.default_deadline_ms)
         return max(1, min(wanted, self._limits.max_deadline_ms))
 
-    def _owns(self, client: str, topic: str) -> bool:
-        return self._topics.owns_reply(client, topic, self._reply_prefixes)
+    def _check_owned(self, client: str, topic: str | None) -> None:
+        if topic and not self._topics.owns_reply(client, topic, self._reply_prefixes):
+            mine = self._topics.reply(client, "")
+            raise ContractError(ErrorCode.FORBIDDEN, f"replies to {client} go below {mine}", field="reply_to")
 
     @staticmethod
     def _check(what: str, size: int, unit: str, limit: int, *, field: str | None = None) -> None:

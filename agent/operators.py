@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.reply import Reply
-from agent.contract.terms import AdminOperation, Status
+from agent.contract.terms import AdminOperation
 from agent.contract.topics import Topics
 from agent.contract.wire import WireModel
 from agent.errors import internal
@@ -98,6 +97,4 @@ class Operators:
             logger.exception("%s of %s", operation.value, key)
             self._replies.refuse(key, to, internal())
         else:
-            result = done.model_dump(mode="json", exclude_none=True)
-            reply = Reply(id=key.id, status=Status.OK, agent=self._topics.agent, result=result)
-            self._replies.send(self._replies.fitting(reply, [to]), to)
+            self._replies.answer(key, to, done)

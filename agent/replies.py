@@ -12,6 +12,8 @@ from agent.contract.messages import Request
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.contract.topics import Topics
+from agent.contract.wire import WireModel
+from agent.errors import Busy
 from agent.journal.entries import ReplyTo, RunKey
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Delivery, PacketTooLarge, Publication
@@ -19,6 +21,9 @@ from agent.mqtt.message import Delivery, PacketTooLarge, Publication
 logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
+_EVENTS_STOP_AT_BYTES = 16_000_000
+_CLOGGED_AT_BYTES = 32_000_000
+_CLOGGED_RETRY_MS = 1_000
 _OURS = frozenset(
     {ErrorCode.STT_FAILED, ErrorCode.LLM_FAILED, ErrorCode.TTS_FAILED, ErrorCode.INTERNAL, ErrorCode.MODEL_NOT_READY}
 )
@@ -32,6 +37,12 @@ class Replies:
         self._topics = topics
         self._mqtt = mqtt
 
+    def check_clear(self) -> None:
+        """Busy where so much waits for the broker already that nothing should be added but what was promised."""
+        if self._mqtt.outbox_bytes > _CLOGGED_AT_BYTES:
+            message = "the broker does not take the replies as fast as they are made"
+            raise Busy(message, retry_after_ms=_CLOGGED_RETRY_MS, limit=_CLOGGED_AT_BYTES)
+
     def send(self, reply: bytes, to: ReplyTo) -> Future[Delivery] | None:
         """Publishes an encoded reply; the future is done once the broker has it. None where it never will."""
         try:
@@ -44,9 +55,20 @@ class Replies:
 
     def refuse(self, key: RunKey, to: ReplyTo, error: ContractError) -> None:
         """Answers a message that is not taken on."""
-        reply = Reply(id=key.id, status=Status.ERROR, error=ErrorBody.of(error), agent=self._topics.agent)
+        status = Status.EXPIRED if error.code is ErrorCode.EXPIRED else Status.ERROR
+        reply = Reply(id=key.id, status=status, error=ErrorBody.of(error), agent=self._topics.agent)
         self.send(reply.encode(), to)
         log_outcome(error, f"refused {key}")
+
+    def answer(self, key: RunKey, to: ReplyTo, *results: WireModel) -> None:
+        """Answers a call with the first of `results` that the broker takes; where it takes none, says so."""
+        reply = Reply(id=key.id, status=Status.OK, agent=self._topics.agent)
+        for result in results:
+            reply = reply.model_copy(update={"result": result.model_dump(mode="json", exclude_none=True)})
+            if self._fits(encoded := reply.encode(), to):
+                self.send(encoded, to)
+                return
+        self.send(self.fitting(reply, [to]), to)
 
     def fitting(self, reply: Reply, to: Iterable[ReplyTo]) -> bytes:
         """`reply` encoded: whole, without its speech, or just that it was too large, as the broker takes it."""
@@ -55,7 +77,7 @@ class Replies:
         least = Reply(id=reply.id, status=Status.ERROR, error=error, agent=reply.agent)
         for candidate in (reply, silent):
             encoded = candidate.encode()
-            if all(self._mqtt.fits(_publication(encoded, each)) for each in to):
+            if all(self._fits(encoded, each) for each in to):
                 return encoded
         return least.encode()
 
@@ -63,11 +85,31 @@ class Replies:
         """Where the events of a run go; None where nobody asked for them."""
         if not (request.stream and request.stream.text):
             return None
-        topic = self._topics.event(to.topic)
-        return lambda event: self._emit(topic, event)
+        return _Stream(self._mqtt, self._topics.event(to.topic)).emit
 
-    def _emit(self, topic: str, event: Event) -> None:
-        self._mqtt.publish(Publication(topic, event.encode(), content_type=_JSON))
+    def _fits(self, reply: bytes, to: ReplyTo) -> bool:
+        return self._mqtt.fits(_publication(reply, to))
+
+
+class _Stream:
+    """The events of one run: all of them, until nobody hears them, but none that the broker could not take now."""
+
+    def __init__(self, mqtt: MqttClient, topic: str) -> None:
+        self._mqtt = mqtt
+        self._topic = topic
+        self._heard = True
+
+    def emit(self, event: Event) -> None:
+        """Publishes `event`, or leaves it out: the terminal reply tells all that matters."""
+        if not self._heard or self._mqtt.outbox_bytes > _EVENTS_STOP_AT_BYTES:
+            return
+        publication = Publication(self._topic, event.encode(), content_type=_JSON)
+        if self._mqtt.fits(publication):
+            self._mqtt.publish(publication).add_done_callback(self._sent)
+
+    def _sent(self, outcome: Future[Delivery]) -> None:
+        if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:
+            self._heard = False
 
 
 def log_outcome(error: ContractError, what: str) -> None:

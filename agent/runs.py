@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from asyncio import Future
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from agent.contract.errors import ContractError
+from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import EventType
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
-from agent.errors import Busy, StorageError, internal
-from agent.journal.entries import Admitted, ReplyTo, RunKey
+from agent.deliveries import Deliveries
+from agent.errors import AgentError, Busy, StorageError, internal
+from agent.journal.entries import Admitted, ReplyTo, RunKey, Unanswered
 from agent.journal.journal import Journal
 from agent.logs import current_run
-from agent.mqtt.message import Delivery, Message
+from agent.mqtt.message import Message
 from agent.operations import PLANS
 from agent.pipeline.admission import Admission
 from agent.pipeline.run import Run
@@ -26,8 +27,21 @@ from agent.replies import Replies, log_outcome
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _MAX_REPLY_TOPICS = 4
 """One request may have its reply sent to this many topics, by being sent again; each costs a whole reply."""
+_MAX_ATTEMPTS = 3
+"""A request that was begun so often, and never ended, is what ends the agent."""
+
+
+@dataclass
+class _Unwritten:
+    """A request that a crash would still lose, and who is told once it does not."""
+
+    messages: list[Message] = field(default_factory=list)
+    asked: bool = False
+    """The journal is writing it."""
 
 
 class Runs:
@@ -50,18 +64,19 @@ class Runs:
         self._journal = journal
         self._stages = stages
         self._replies = replies
+        self._deliveries = Deliveries(journal, replies)
         self._ack = ack
         self._on_change = on_change
-        self._unwritten: dict[RunKey, list[Message]] = {}
-        """Messages whose run is not in the journal yet."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._unwritten: dict[RunKey, _Unwritten] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def begin(self, admitted: Admitted, message: Message) -> None:
-        """Takes a request on. ContractError: it cannot be done, or there is no room."""
+        """Takes a request on. ContractError: it cannot be done, there is no room, or nothing can be written down."""
+        self._journal.check()
         run = self._run(admitted)
         self._admission.admit(run)
-        self._unwritten[run.key] = [message]
-        self._start(self._see_through(run), run)
+        self._unwritten[run.key] = _Unwritten([message])
+        self._start(self._take_on(run, first=not message.redelivered), run)
 
     def join(self, run: Run, to: ReplyTo, message: Message) -> None:
         """The same request once more: it waits for the same reply. Busy where it would go to too many topics."""
@@ -69,19 +84,28 @@ class Runs:
             raise Busy(f"{run.key} has its reply sent to enough topics", retry_after_ms=1_000, limit=_MAX_REPLY_TOPICS)
         run.reply_to.add(to)
         if run.key in self._unwritten:
-            self._unwritten[run.key].append(message)
+            self._unwritten[run.key].messages.append(message)
         else:
             self._ack(message)
 
     def resume(self) -> None:
-        """Takes up what an earlier process left: sends its unsent replies, runs what has none. StorageError."""
-        for key, to, reply in self._journal.undelivered():
-            self._send(key, reply, {to})
-        for admitted in self._journal.unanswered():
-            logger.info("resuming %s", admitted.key)
-            run = self._run(admitted, age_s=max(0.0, time.time() - admitted.arrived_at))
+        """Takes up what an earlier process left: sends its unsent replies, runs what has none.
+
+        What it had begun goes first, one after the other: if one of them ended the agent, no other is blamed for it.
+        """
+        try:
+            self._deliveries.resume()
+            left = self._journal.unanswered(unless=self._admission.find)
+        except StorageError as exc:
+            logger.warning("nothing is resumed before the journal can be read: %s", exc.message)
+            return
+        former: asyncio.Task[None] | None = None
+        for entry in sorted(left, key=lambda entry: entry.attempts == 0):
+            run, error = self._revived(entry)
             self._admission.admit(run, exempt=True)
-            self._start(self._see_through(run, written=True), run)
+            work = self._answer_alone(run, error) if error else self._see_through(run, self._turn_again(run, former))
+            task = self._start(work, run)
+            former = task if entry.attempts and not error else former
 
     async def finish(self, grace_s: float) -> None:
         """Waits up to `grace_s` for the runs at hand, then leaves the rest to the journal."""
@@ -90,43 +114,116 @@ class Runs:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._deliveries.close()
 
     def _run(self, admitted: Admitted, *, age_s: float = 0.0) -> Run:
         plan = PLANS[admitted.operation](admitted.request, admitted.clip)
         emit = self._replies.emitter(admitted.request, admitted.reply_to)
         return Run(admitted, plan, emit, age_s=age_s)
 
-    def _start(self, work: Coroutine[Any, Any, None], run: Run) -> None:
+    def _revived(self, entry: Unanswered) -> tuple[Run, ContractError | None]:
+        """The run of an earlier process, and why it is not performed, if it is not."""
+        logger.info("resuming %s", entry.admitted.key)
+        try:
+            run = self._run(entry.admitted, age_s=entry.age_s)
+        except ContractError as exc:
+            error = exc
+        except Exception:
+            logger.exception("%s cannot be resumed", entry.admitted.key)
+            error = internal()
+        else:
+            return run, _quarantined(entry) if entry.attempts >= _MAX_ATTEMPTS else None
+        return Run(entry.admitted, frozenset(), age_s=entry.age_s), error
+
+    def _start(self, work: Coroutine[Any, Any, T], run: Run) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name=f"run[{run.key}]")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _see_through(self, run: Run, *, written: bool = False) -> None:
+    async def _take_on(self, run: Run, *, first: bool) -> None:
+        """The run begins while it is being written down; nobody is told of its outcome before it is.
+
+        One that is not there for the `first` time begins after that: it may have ended the agent before it was counted.
+        """
+        writing = self._start(self._write_down(run), run)
+        turn = self._turn(run) if first else self._turn_again(run, writing)
+        await self._see_through(run, turn, writing)
+
+    async def _answer_alone(self, run: Run, error: ContractError) -> None:
+        async with self._held(run):
+            await self._answer(run, error)
+
+    async def _see_through(
+        self,
+        run: Run,
+        turn: AbstractAsyncContextManager[None],
+        writing: asyncio.Task[StorageError | None] | None = None,
+    ) -> None:
+        async with self._held(run):
+            error = await self._perform(run, turn)
+            unwritten = await writing if writing else None
+            if unwritten:
+                for to in run.reply_to:
+                    self._replies.refuse(run.key, to, unwritten)
+            else:
+                await self._answer(run, error)
+
+    @asynccontextmanager
+    async def _held(self, run: Run) -> AsyncIterator[None]:
         current_run.set(str(run.key))
+        self._on_change()
         try:
-            error = None if written else await self._write_down(run)
-            self._on_change()
-            await self._answer(run, error or await self._perform(run))
+            yield
+        except asyncio.CancelledError:
+            if run.begun:
+                self._journal.interrupted(run.key)
+            raise
         finally:
             self._admission.release(run)
             self._on_change()
 
-    async def _write_down(self, run: Run) -> ContractError | None:
-        """Journal first, then the acknowledgement."""
-        error: ContractError | None = None
+    @asynccontextmanager
+    async def _turn(self, run: Run) -> AsyncIterator[None]:
+        async with self._admission.turn(run):
+            unwritten = self._unwritten.get(run.key)
+            if not unwritten or unwritten.asked:
+                self._journal.begun(run.key)
+            yield
+
+    @asynccontextmanager
+    async def _turn_again(self, run: Run, former: asyncio.Task[Any] | None) -> AsyncIterator[None]:
+        """Waits for the `former` task, too; that this run may end the agent is written down before it can."""
+        if former:
+            await asyncio.wait({former})
+        async with self._admission.turn(run):
+            with suppress(StorageError):  # a run that cannot be counted is better than none
+                await self._journal.begun(run.key)
+            yield
+
+    async def _write_down(self, run: Run) -> StorageError | None:
+        """Journal first, then the acknowledgement; a run that cannot be written down ends."""
+        current_run.set(str(run.key))
+        await asyncio.sleep(0)  # one that begins at once has done so now: one commit has both
+        unwritten = self._unwritten[run.key]
+        unwritten.asked = True
+        error: StorageError | None = None
         try:
-            await self._journal.admit(run.admitted)
+            await self._journal.admit(run.admitted, begun=run.begun)
         except StorageError as exc:
             error = exc
-        for message in self._unwritten.pop(run.key):
+            run.cancel()
+        finally:
+            del self._unwritten[run.key]
+        for message in unwritten.messages:
             self._ack(message)
         return error
 
-    async def _perform(self, run: Run) -> ContractError | None:
+    async def _perform(self, run: Run, turn: AbstractAsyncContextManager[None]) -> ContractError | None:
         """The boundary: only the agent's own end stops it otherwise."""
         try:
             run.tell(EventType.ACCEPTED)
-            await run.perform(self._stages, self._admission.turn())
+            await run.perform(self._stages, turn)
         except ContractError as exc:
             return exc
         except Exception:
@@ -139,10 +236,10 @@ class Runs:
         reply = self._reply(run, error)
         encoded = self._replies.fitting(reply, run.reply_to)
         try:
-            await self._journal.answer(run.key, encoded)
+            await self._journal.answer(run.admitted, encoded)
         except StorageError:
             logger.warning("the reply goes out unrecorded")  # an answer at hand is worth more than its record
-        self._send(run.key, encoded, run.reply_to)
+        self._deliveries.send(run.key, encoded, run.reply_to)
         if error:
             log_outcome(error, "not answered")
         elif reply.engines and reply.timings_ms:
@@ -156,13 +253,9 @@ class Runs:
             logger.exception("the reply was not made")
             return Reply(id=run.key.id, status=Status.ERROR, error=ErrorBody.of(internal()), agent=self._agent)
 
-    def _send(self, key: RunKey, reply: bytes, to: set[ReplyTo]) -> None:
-        def delivered(outcome: Future[Delivery]) -> None:
-            if not outcome.cancelled():
-                self._journal.delivered(key)
 
-        for each in to:
-            if outcome := self._replies.send(reply, each):
-                outcome.add_done_callback(delivered)
-            else:
-                self._journal.delivered(key)  # it never can be
+def _quarantined(entry: Unanswered) -> AgentError:
+    logger.error("%s was begun %d times and never ended: it is not begun again", entry.admitted.key, entry.attempts)
+    return AgentError(
+        ErrorCode.INTERNAL, f"begun {entry.attempts} times, and each time the agent ended", reason="quarantined"
+    )

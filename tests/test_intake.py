@@ -12,10 +12,13 @@ from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.intake import Intake, salvage
 from agent.mqtt.message import Message
+from tests.callers import spoken
+from tests.wav_files import sine, wav
 
 TOPICS = Topics()
 CHAT = TOPICS.request("demo", Operation.CHAT)
 MINE = TOPICS.reply("demo", "")
+CLIP, LONG_CLIP = wav(sine(seconds=0.5)), wav(sine(seconds=1.5))
 
 
 def read(payload, *, limits=None, topic=CHAT, **properties):
@@ -45,8 +48,26 @@ def test_the_smallest_deadline_holds(asked_ms, expiry_s, holds_ms):
 
 
 def test_audio_is_bytes_from_here_on():
-    asked = read(b'{"audio": "UklGRg==", "reply_mode": "both"}')
-    assert (asked.clip, asked.request.audio, asked.request.reply_mode) == (b"RIFF", None, ReplyMode.BOTH)
+    asked = read(json.dumps({"audio": spoken(CLIP), "reply_mode": "both"}).encode())
+    assert (asked.clip, asked.request.audio, asked.request.reply_mode) == (CLIP, None, ReplyMode.BOTH)
+
+
+def test_a_message_that_arrives_with_no_time_left_is_late():
+    assert [read(b"Hi", expiry_s=expiry_s).late for expiry_s in (0, 1, None)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("clip", "code"), [(b"RIFF", ErrorCode.UNSUPPORTED_MEDIA), (LONG_CLIP, ErrorCode.AUDIO_TOO_LONG)]
+)
+def test_a_clip_that_cannot_be_heard_is_refused_by_its_header(clip, code):
+    for payload, topic in [
+        (json.dumps({"audio": spoken(clip)}).encode(), CHAT),
+        (clip, CHAT),
+        (clip, TOPICS.wav("demo", "w", ReplyMode.TEXT)),
+    ]:
+        with pytest.raises(ContractError) as caught:
+            read(payload, topic=topic, limits=Limits(max_audio_s=1.0))
+        assert caught.value.code is code
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ class ContractError(Exception):
         limit: float | None = None,
         actual: float | None = None,
         retriable: bool | None = None,
+        queue_depth: int | None = None,
     ) -> None:
         """`limit` and `actual` are in the unit that `message` names; `retriable` None goes by the code."""
         super().__init__(message)
@@ -76,4 +77,5 @@ class ContractError(Exception):
         self.retry_after_ms = retry_after_ms
         self.limit = limit
         self.actual = actual
+        self.queue_depth = queue_depth
         self.retriable = code in RETRIABLE if retriable is None else retriable

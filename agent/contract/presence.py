@@ -89,7 +89,9 @@ class State(WireModel):
     queued_bytes: int = 0
     """Size of both together [bytes]."""
     faults: tuple[str, ...] = ()
-    """What makes it `degraded`: `journal`, or the stages without an engine."""
+    """What makes it `degraded`: `journal`, `probe` (the broker delivers nothing), or the stages without an engine."""
+    probe_ms: float | None = None
+    """What a message to itself by way of the broker took, the last time [ms]."""
     memory_bytes: int | None = None
     """Resident memory of the agent's own process [bytes]."""
     engines: dict[Stage, EngineState] = Field(default_factory=dict)

@@ -26,6 +26,8 @@ class ErrorBody(WireModel):
     """Whether the same request may succeed later."""
     retry_after_ms: int | None = None
     """When to try again [ms]."""
+    queue_depth: int | None = None
+    """With `busy`: requests waiting or running there."""
     limit: int | float | None = None
     """The limit that was passed, in the unit `message` names."""
     actual: int | float | None = None
@@ -42,6 +44,7 @@ class ErrorBody(WireModel):
             reason=error.reason,
             retriable=error.retriable,
             retry_after_ms=error.retry_after_ms,
+            queue_depth=error.queue_depth,
             limit=error.limit,
             actual=error.actual,
         )

@@ -91,6 +91,10 @@ class Topics:
         """The filter an agent subscribes to for the presence of its callers."""
         return self.client_status("+")
 
+    def all_requests_of(self, client: str) -> str:
+        """The filter of all that `client` may ask."""
+        return f"{self._root}/request/{client}/#"
+
     def all_replies(self, client: str) -> str:
         """The filter a caller subscribes to, once for all its requests."""
         return f"{self._root}/reply/{client}/#"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import Self
@@ -24,9 +25,9 @@ class WireModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    def encode(self) -> bytes:
-        """The message as UTF-8 JSON; fields that do not apply are left out."""
-        return self.model_dump_json(exclude_none=True).encode()
+    def encode(self, *, without: AbstractSet[str] = frozenset()) -> bytes:
+        """The message as UTF-8 JSON; fields that do not apply, and those named in `without`, are left out."""
+        return self.model_dump_json(exclude_none=True, exclude=set(without)).encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:

@@ -35,3 +35,11 @@ def cancel(client: str, asked: Cancel, admission: Admission) -> None:
     for run in admission.of_client(client):
         if asked.all or run.admitted.request.session_id == asked.session_id:
             run.cancel()
+
+
+def cancel_of_offline(client: str, admission: Admission) -> int:
+    """Stops all requests of a device that is gone; how many there were."""
+    runs = admission.of_client(client)
+    for run in runs:
+        run.cancel("client_offline")
+    return len(runs)

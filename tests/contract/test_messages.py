@@ -50,7 +50,7 @@ SAMPLING = (
 VOICE = '{"voice":"slt","speed":1.25,"sample_rate":22050}'
 ERROR = (
     '{"code":"busy","message":"256 requests wait already","stage":"stt","field":"audio","reason":"full",'
-    '"retriable":true,"retry_after_ms":1500,"limit":256.0,"actual":257.0}'
+    '"retriable":true,"retry_after_ms":1500,"queue_depth":256,"limit":256.0,"actual":257.0}'
 )
 SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
 TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
@@ -78,7 +78,7 @@ INFO = (
 )
 STATE = (
     '{"v":1,"phase":"ready","accepting":true,"queued":2,"running":1,"max_queued":256,"queued_bytes":81920,'
-    '"faults":["journal"],"memory_bytes":98765432,'
+    '"faults":["journal"],"probe_ms":0.8,"memory_bytes":98765432,'
     f'"engines":{{"llm":{ENGINE_STATE}}}}}'
 )
 MODEL = f'{{"name":"mistral-7b","engine":"mlc","loaded":true,"info":{ENGINE_INFO},"state":{ENGINE_STATE}}}'

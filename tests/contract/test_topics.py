@@ -193,6 +193,19 @@ class TestOwnership:
                 assert not set(topic) & set("+#\0\n")
 
 
+class TestPresence:
+    @given(topics, ids)
+    def test_a_devices_topic_says_who_it_is(self, topics, client):
+        assert topics.parse_client_status(topics.client_status(client)) == client
+
+    @given(hostile)
+    def test_no_other_topic_does(self, rest):
+        for topic in (rest, f"edgevoice/v1/clients/{rest}", f"{ROOT}/request/{rest}", f"other/clients/{rest}/status"):
+            client = TOPICS.parse_client_status(topic)
+            assert client is None or topic == TOPICS.client_status(client)
+            assert client is None or is_id(client)
+
+
 def test_the_filters_cover_what_is_built():
     assert TOPICS.request("kitchen", Operation.CHAT).startswith(TOPICS.all_requests.removesuffix("#"))
     assert TOPICS.wav("kitchen", "1", ReplyMode.TEXT).startswith(TOPICS.all_requests.removesuffix("#"))

@@ -1,0 +1,46 @@
+"""`lookup`: a caller learns what became of a request of its own, without asking it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.lookup import Found
+from agent.contract.messages import Lookup
+from agent.contract.reply import Reply
+from agent.contract.terms import RunState, is_id
+from agent.journal.entries import Answered, RunKey
+from agent.pipeline.admission import Admission
+
+_MAX_BYTES = 1_024
+
+
+def read(payload: bytes) -> Lookup:
+    """Which request `payload` means: JSON, or a bare id. Raises ContractError."""
+    if len(payload) > _MAX_BYTES:
+        message = f"a lookup has {len(payload)} bytes; {_MAX_BYTES} are the most"
+        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, limit=_MAX_BYTES, actual=len(payload))
+    bare = payload.decode("utf-8", "replace").strip()
+    if is_id(bare):
+        return Lookup(request_id=bare)
+    if not bare.startswith("{"):
+        message = "neither an id nor JSON with one"
+        raise ContractError(ErrorCode.BAD_REQUEST, message, field="request_id", reason="bad_id")
+    asked = Lookup.decode(payload)
+    if asked.id == asked.request_id:
+        message = "the lookup needs an id of its own: its answer would look like the request's"
+        raise ContractError(ErrorCode.BAD_REQUEST, message, field="id")
+    return asked
+
+
+def look_up(key: RunKey, admission: Admission, answered: Callable[[RunKey], Answered | None]) -> Found:
+    """Where the request is on its way; ContractError(not_found) where nobody knows it.
+
+    `answered` gives the outcomes that are remembered.
+    """
+    if run := admission.find(key):
+        standing = admission.standing(run)
+        return Found(state=standing.state, position=standing.position, eta_ms=standing.eta_ms)
+    if outcome := answered(key):
+        return Found(state=RunState.DONE, reply=Reply.decode(outcome.reply))
+    raise ContractError(ErrorCode.NOT_FOUND, f"no request {key.id} is known; send it again", field="request_id")
