@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
 
-from agent import __version__
 from agent.administration import Administration
 from agent.announcer import Announcer, last_will
-from agent.contract.presence import Info, State
-from agent.contract.terms import Operation, Phase, ReplyMode, Stage
+from agent.background import Background, first
+from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
 from agent.handler import Handler
 from agent.intake import Intake
+from agent.journal.entries import Bounds
 from agent.journal.journal import Journal
-from agent.memory import resident_bytes
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import Message, Subscription
+from agent.mqtt.message import BrokerUnavailable, Message, Subscription
+from agent.namesake import refuse_second
 from agent.notify import more_time, notify
 from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.pipeline.stages import Stages
+from agent.probe import Probe
 from agent.replies import Replies
+from agent.report import Report
 from agent.runs import Runs
 from agent.settings import Settings
 from agent.watchdog import Watchdog
@@ -33,42 +33,36 @@ from agent.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 _SESSION_EXPIRY_S = 86_400
-_FORGET_INTERVAL_S = 60.0
 _LONGEST_WRITE_S = 30.0
-_CLOSE_S = 20.0
-
-
-async def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. ContractError where an engine or the journal cannot be opened."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with Agent(settings, stop=stop).serving() as agent:
-        grace_s = 0.0
-        notify("STATUS=loading the engines", more_time(_longest_load_s(settings)))
-        if await agent.warm_up(stop):
-            grace_s = settings.graceful_shutdown_s
-            notify("READY=1", "STATUS=ready")
-            await stop.wait()
-        logger.info("stopping")
-        notify("STOPPING=1", "STATUS=finishing what runs", more_time(grace_s + _CLOSE_S))
-        await agent.drain(grace_s)
+_LONGEST_OVERDUE_S = 30.0
+_HEAD_START_S = 1.0
+_BROKER_PATIENCE_S = 10.0
 
 
 class Agent:
     """One agent: what it has and what it does in its life."""
 
-    def __init__(self, settings: Settings, *, stop: asyncio.Event) -> None:
-        """`stop` is set where an operator asks for the agent's end."""
+    def __init__(self, settings: Settings, *, stop: asyncio.Event, journal: Journal | None = None) -> None:
+        """`stop` is set where an operator asks for the agent's end; `journal` None is the one of the settings."""
         self._settings = settings
         self._topics = topics = settings.topics
-        self._phase = Phase.STARTING
-        self._admission = Admission(settings.limits, max_concurrent=settings.max_concurrent)
-        self._journal = Journal(settings.journal_path, synchronous=settings.journal.synchronous)
+        self._admission = Admission(
+            settings.limits, max_concurrent=settings.max_concurrent, trusted=settings.trusted_clients
+        )
+        self._journal = journal or _journal(settings)
         self._engines = EngineSet(settings, on_change=self._changed)
         self._mqtt = self._broker()
-        self._announcer = Announcer(topics, self._mqtt, self._info, self._state)
+        self._probe = Probe(topics, self._mqtt, interval_s=settings.probe_interval_s, on_change=self._changed)
+        self._report = report = Report(
+            settings,
+            engines=self._engines,
+            admission=self._admission,
+            journal=self._journal,
+            mqtt=self._mqtt,
+            probe=self._probe,
+        )
+        self._announcer = Announcer(topics, self._mqtt, report.info, report.state)
+        self._background = Background()
         stages = Stages(
             self._engines,
             max_audio_s=settings.limits.max_audio_s,
@@ -85,7 +79,7 @@ class Agent:
             ack=self._mqtt.ack,
             on_change=self._changed,
         )
-        administration = Administration(self._engines.models, info=self._info, state=self._state, stop=stop)
+        administration = Administration(self._engines.models, info=report.info, state=report.state, stop=stop)
         self._operators = Operators(
             topics,
             settings.operators,
@@ -112,38 +106,53 @@ class Agent:
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
             stack.push_async_callback(self._operators.close)
+            self._journal.on_change = self._journal_changed
             self._runs.resume()  # before a message can arrive: nothing was awaited since
-            forgetting = asyncio.create_task(self._forget_old(), name="forget")
-            stack.push_async_callback(_end, forgetting)
-            watched = asyncio.create_task(self._watchdog().run(), name="watchdog")
-            stack.push_async_callback(_end, watched)
+            background = await stack.enter_async_context(self._background)
+            background.start(self._watchdog().run(), name="watchdog")
+            background.start(self._probe.run(), name="probe")
             yield self
 
     async def warm_up(self, stop: asyncio.Event) -> bool:
         """Loads the engines, then is online; False where it is told to stop before."""
-        loading = asyncio.create_task(self._engines.load(), name="load engines")
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await _end(stopping)
-        if not loading.done():
-            await _end(loading)
-            return False
-        loading.result()
-        self._phase = Phase.READY
-        self._admission.open()
-        self._announcer.online()
-        logger.info("online as %s", self._topics.agent)
-        return True
+        await first(stop.wait(), self._prepare(), self._background.failed())
+        return self._report.phase is Phase.READY
 
-    async def drain(self, grace_s: float) -> None:
-        """Takes nothing more on, gives what runs `grace_s` to finish, says goodbye."""
-        self._phase = Phase.DRAINING
+    async def until(self, stop: asyncio.Event) -> None:
+        """Returns once `stop` is set; raises what ended anything that the agent cannot do without."""
+        await first(stop.wait(), self._background.failed())
+
+    async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
+        """Takes nothing more on, gives what runs `grace_s` to finish, or until `hurry`; says goodbye."""
+        self._report.phase = Phase.DRAINING
         self._handler.stop_accepting()
+        self._probe.rest()
         self._announcer.changed()
-        await self._runs.finish(grace_s)
+        await first(self._runs.finish(grace_s), hurry.wait())
+        if hurry.is_set():
+            await self._runs.finish(0)
         if self._mqtt.connected:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._announcer.offline(), 2.0)
+
+    async def _prepare(self) -> None:
+        connecting = self._background.start(self._connect(), name="connect")
+        await asyncio.wait({connecting}, timeout=_HEAD_START_S)  # a second agent is to load no engines
+        if connecting.done():
+            connecting.result()
+        await self._engines.load()
+        self._admission.open()
+        while not self._mqtt.connected:
+            notify("STATUS=waiting for the broker", more_time(3 * _BROKER_PATIENCE_S))
+            with suppress(BrokerUnavailable):
+                await self._mqtt.wait_connected(_BROKER_PATIENCE_S)
+        self._report.phase = Phase.READY
+        self._announcer.online()
+        logger.info("online as %s", self._topics.agent)
+
+    async def _connect(self) -> None:
+        await refuse_second(self._topics, self._settings.mqtt)
+        self._mqtt.connect()
 
     def _broker(self) -> MqttClient:
         return MqttClient(
@@ -151,75 +160,48 @@ class Agent:
             client_id=f"edgevoice-agent-{self._settings.agent}",
             on_message=self._heard,
             on_ready=self._connected,
-            subscriptions=(Subscription(self._topics.all_requests), Subscription(self._topics.all_admin)),
+            subscriptions=(
+                Subscription(self._topics.all_requests),
+                Subscription(self._topics.all_admin),
+                Subscription(self._topics.probe),
+                Subscription(self._topics.all_client_status, retain_as_published=False),
+            ),
             will=last_will(self._topics),
             session_expiry_s=_SESSION_EXPIRY_S,
+            connect=False,
         )
 
     def _heard(self, message: Message) -> None:
-        self._handler.handle(message)
+        if message.topic == self._topics.probe:
+            self._probe.heard(message)
+        else:
+            self._handler.handle(message)
 
     def _connected(self) -> None:
+        self._probe.connected()
         self._announcer.repeat()
 
     def _changed(self) -> None:
         if self._mqtt.connected:
             self._announcer.changed()
 
-    async def _forget_old(self) -> None:
-        while True:
-            self._journal.forget(self._settings.journal.dedup_window_s)
-            await asyncio.sleep(_FORGET_INTERVAL_S)
+    def _journal_changed(self) -> None:
+        if not self._journal.broken and self._report.phase is not Phase.DRAINING:
+            self._runs.resume()  # what could not be read at the start
+        self._changed()
 
     def _watchdog(self) -> Watchdog:
         """Fed while what nobody sees from outside gets on; engines are minded by their hosts."""
         checks = {
             "the journal": lambda: self._journal.waited_s < _LONGEST_WRITE_S,
             "the connection to the broker": lambda: self._mqtt.alive,
+            "the probe": lambda: self._probe.gets_on,
+            "a run": lambda: self._admission.overdue_s < _LONGEST_OVERDUE_S,
         }
-        return Watchdog(checks, status=self._status)
-
-    def _status(self) -> str:
-        """One line for who asks the service manager."""
-        state = self._state()
-        broker = "" if self._mqtt.connected else ", no broker"
-        return f"{state.phase.value}: {state.running} running, {state.queued} queued{broker}"
-
-    def _info(self) -> Info:
-        return Info(
-            agent=self._topics.agent,
-            version=__version__,
-            operations=[operation.value for operation in Operation],
-            reply_modes=[mode.value for mode in ReplyMode],
-            audio_formats=["wav"],
-            limits=self._settings.limits,
-            engines=self._engines.info,
-            models=self._engines.models.names,
-        )
-
-    def _state(self) -> State:
-        engines = self._engines.state
-        phase = self._phase
-        if phase is Phase.READY and not all(stage in engines and engines[stage].ready for stage in Stage):
-            phase = Phase.DEGRADED
-        return State(
-            phase=phase,
-            accepting=self._handler.accepting and not self._admission.full,
-            queued=self._admission.queued,
-            running=self._admission.running,
-            max_queued=self._settings.limits.max_queued,
-            memory_bytes=resident_bytes(),
-            engines=engines,
-        )
+        return Watchdog(checks, status=self._report.status)
 
 
-def _longest_load_s(settings: Settings) -> float:
-    """Engines load side by side; each may take its time to load, and again to answer for the first time."""
-    at_start = (model for model in settings.models.values() if model.load == "start")
-    return 2 * max(engine.load_timeout_s for engine in (settings.stt, settings.llm, settings.tts, *at_start))
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def _journal(settings: Settings) -> Journal:
+    kept = settings.journal
+    bounds = Bounds(kept.dedup_window_s, max_replies=kept.max_replies, max_bytes=kept.max_bytes)
+    return Journal(settings.journal_path, synchronous=kept.synchronous, bounds=bounds)

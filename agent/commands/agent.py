@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from agent import app
+from agent import service
 from agent.commands.settings import load
 from agent.logs import configure
 from agent.storage import check_home
@@ -22,5 +22,5 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's shap
     settings.mqtt.check_files()
     check_home(settings)
     configure(settings.log.level, settings.log.format)
-    asyncio.run(app.run(settings))
+    asyncio.run(service.run(settings))
     return 0
