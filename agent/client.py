@@ -1,28 +1,39 @@
-"""The requester's side of the contract: ask, await the one reply, cancel. The bridge and the commands use it too."""
+"""The requester's side of the contract: ask, await the one reply, cancel, look up. Bridge and commands use it too."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from typing_extensions import Self
 
 from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import DEFAULT_DEADLINE_MS
-from agent.contract.messages import Cancel, Request
+from agent.contract.lookup import Found
+from agent.contract.messages import Cancel, Lookup, Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import BrokerUnavailable, Delivery, Message, PacketTooLarge, Publication, Subscription
+from agent.mqtt.message import (
+    BrokerUnavailable,
+    Delivery,
+    Message,
+    Publication,
+    Subscription,
+    SubscriptionRefused,
+)
 from agent.mqtt.settings import MqttSettings
+from agent.outgoing import check_size, in_json, marked
+from agent.pending import Pending
 
 _CONNECT_PATIENCE_S = 3.0
 _SILENCE_AFTER_DEADLINE_S = 1.0
+_LOOKUP_TIMEOUT_S = 10.0
 _ADMIN_TIMEOUT_S = 1_800.0
 
 
@@ -34,32 +45,25 @@ class NoReply(Exception):
         self.id = request_id
 
 
-@dataclass
-class _Pending:
-    """A request whose reply is awaited, by how many callers."""
-
-    publication: Publication
-    reply: asyncio.Future[Reply]
-    again: bool = True
-    """Whether it may be sent once more by itself: its id makes it one request."""
-    callers: int = 0
-
-
 class AgentClient:
-    """One connection, one subscription, any number of requests at once."""
+    """One connection, any number of requests at once, in the name of one client or of several.
+
+    A request is one request however often it is sent: a copy goes out when the agent is back, and by and by where
+    nothing is heard, until its deadline. Broker and agent may be killed meanwhile; the caller sees one reply.
+    """
 
     def __init__(self, mqtt: MqttSettings, *, topics: Topics, client: str) -> None:
         """`client` is the level of the topics that the broker lets this user write and read: its user name."""
         self._topics = topics
         self._client = client
         self._online = asyncio.Event()
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[tuple[str, str], Pending] = {}
+        self._heard = {client}
         self._exit = AsyncExitStack()
         self._mqtt = MqttClient(
             mqtt,
             client_id=f"edgevoice-{client}-{uuid.uuid4().hex[:8]}",
             on_message=self._on_message,
-            on_ready=self._ask_again,
             subscriptions=(
                 Subscription(topics.all_replies(client)),
                 Subscription(topics.info, retained=True),  # before the status: who is online has said what it can
@@ -78,7 +82,7 @@ class AgentClient:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._exit.aclose()
         for pending in self._pending.values():
-            pending.reply.cancel()
+            pending.close()
 
     @property
     def connected(self) -> bool:
@@ -98,24 +102,67 @@ class AgentClient:
         except asyncio.TimeoutError as exc:
             raise self._offline() from exc
 
-    async def ask(self, request: Request, *, operation: Operation = Operation.CHAT) -> Reply:
+    async def hear(self, client: str) -> None:
+        """From now on, replies to `client` are heard too; ContractError: broker_unavailable, or forbidden by its ACL.
+
+        Mosquitto's way to forbid is to let us hear nothing; what is asked then is `forbidden`, on MQTT 3.1.1 silence.
+        """
+        if client in self._heard:
+            return
+        await self._connected(_CONNECT_PATIENCE_S)
+        try:
+            granted = self._mqtt.subscribe(Subscription(self._topics.all_replies(client)))
+            await asyncio.wait_for(granted, _CONNECT_PATIENCE_S)
+        except asyncio.TimeoutError as exc:
+            raise ContractError(ErrorCode.BROKER_UNAVAILABLE, "the broker does not answer") from exc
+        except SubscriptionRefused as exc:
+            raise ContractError(ErrorCode.FORBIDDEN, str(exc)) from exc
+        self._heard.add(client)
+
+    async def ask(
+        self,
+        request: Request,
+        *,
+        operation: Operation = Operation.CHAT,
+        client: str | None = None,
+        sent: Callable[[], None] = lambda: None,
+    ) -> Reply:
         """The terminal reply to `request`, whatever its status; the same id asked twice at once is asked once.
 
-        Raises ContractError (agent_offline, broker_unavailable, payload_too_large) where it cannot be asked, NoReply
-        where nothing is heard a second past its deadline. A request without a deadline gets 60 s.
+        `sent` is called once it is on its way: what is sent after that arrives after it. Raises ContractError
+        (agent_offline, broker_unavailable, payload_too_large) where it cannot be asked, NoReply where nothing is heard
+        a second past its deadline. A request without a deadline gets 60 s.
         """
         if request.reply_to:
             raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
         request_id = request.id or uuid.uuid4().hex
         deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
         request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
-        await self._connected(_CONNECT_PATIENCE_S)
-        if self.presence is Presence.OFFLINE:
-            raise self._offline()
-        topic = self._topics.request(self._client, operation)
-        publication = Publication(topic, request.encode(), content_type="application/json")
-        self._check_size(request, publication)
-        return await self._reply_to(request_id, publication, deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S)
+        client = await self._may_ask(client)
+        publication = marked(self._topics.request(client, operation), request)
+        if self.info:
+            check_size(request, publication, self.info.limits.max_message_bytes)
+        pending = self._pending.get((client, request_id)) or self._send((client, request_id), publication)
+        if pending.publication.correlation_data != publication.correlation_data:
+            raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
+        sent()
+        return await self._reply((client, request_id), pending, deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S)
+
+    async def lookup(self, request_id: str, *, client: str | None = None) -> Found | None:
+        """What became of a request, whoever sent it in the name of `client`; None where the agent does not know it.
+
+        Raises ContractError where it cannot be asked or the agent refuses, NoReply where nothing is heard within 10 s.
+        """
+        client = await self._may_ask(client)
+        asked = Lookup(id=uuid.uuid4().hex, request_id=request_id)
+        key = (client, str(asked.id))
+        publication = in_json(self._topics.request(client, Operation.LOOKUP), asked)
+        reply = await self._reply(key, self._send(key, publication), _LOOKUP_TIMEOUT_S)
+        if reply.error and reply.error.code is ErrorCode.NOT_FOUND:
+            return None
+        if reply.error:
+            raise ContractError(**reply.error.model_dump())
+        return Found.model_validate(reply.result, strict=False)
 
     async def administer(
         self, operation: AdminOperation, *, model: str | None = None, timeout_s: float = _ADMIN_TIMEOUT_S
@@ -124,44 +171,52 @@ class AgentClient:
 
         NoReply where nothing is heard within `timeout_s`, which on MQTT 3.1.1 may mean the same.
         """
+        client = await self._may_ask(None)
+        asked = AdminRequest(id=uuid.uuid4().hex, model=model)
+        key = (client, str(asked.id))
+        publication = in_json(self._topics.admin(client, operation), asked)
+        return await self._reply(key, self._send(key, publication, repeatable=False), timeout_s)
+
+    def cancel(self, request_id: str, *, client: str | None = None) -> None:
+        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
+        topic = self._topics.request(client or self._client, Operation.CANCEL)
+        self._mqtt.publish(in_json(topic, Cancel(id=request_id)))
+
+    async def _may_ask(self, client: str | None) -> str:
+        """The client in whose name to ask, once that can be done."""
         await self._connected(_CONNECT_PATIENCE_S)
         if self.presence is Presence.OFFLINE:
             raise self._offline()
-        asked = AdminRequest(id=uuid.uuid4().hex, model=model)
-        topic = self._topics.admin(self._client, operation)
-        publication = Publication(topic, asked.encode(), content_type="application/json")
-        return await self._reply_to(str(asked.id), publication, timeout_s, again=False)
+        client = client or self._client
+        await self.hear(client)
+        return client
 
-    def cancel(self, request_id: str) -> None:
-        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
-        topic = self._topics.request(self._client, Operation.CANCEL)
-        self._mqtt.publish(Publication(topic, Cancel(id=request_id).encode(), content_type="application/json"))
+    def _send(self, key: tuple[str, str], publication: Publication, *, repeatable: bool = True) -> Pending:
+        def judge(delivery: Delivery) -> ContractError | None:
+            if delivery is Delivery.NO_SUBSCRIBERS and not self._online.is_set():
+                return self._offline()  # else it was there a moment ago, and is asked again when it is back
+            if delivery is Delivery.REFUSED:
+                return ContractError(ErrorCode.FORBIDDEN, f"the broker does not let {key[0]!r} ask; see its ACL")
+            return None
 
-    async def _reply_to(self, request_id: str, publication: Publication, wait_s: float, *, again: bool = True) -> Reply:
-        pending = self._pending.get(request_id) or self._send(request_id, publication, again=again)
-        if pending.publication.payload != publication.payload:
-            raise ContractError(ErrorCode.CONFLICT, f"id {request_id} is in use for another request", field="id")
+        pending = Pending(publication, publish=self._mqtt.publish, judge=judge, repeatable=repeatable)
+        pending.send()
+        self._pending[key] = pending
+        return pending
+
+    async def _reply(self, key: tuple[str, str], pending: Pending, wait_s: float) -> Reply:
         pending.callers += 1
         try:
             return await asyncio.wait_for(asyncio.shield(pending.reply), wait_s)
         except asyncio.TimeoutError as exc:
-            raise NoReply(request_id, wait_s) from exc
+            if pending.refusal:
+                return pending.refusal
+            raise NoReply(key[1], wait_s) from exc
         finally:
             pending.callers -= 1
             if not pending.callers:
-                del self._pending[request_id]
-
-    def _send(self, request_id: str, publication: Publication, *, again: bool) -> _Pending:
-        pending = _Pending(publication, asyncio.get_running_loop().create_future(), again)
-        try:
-            delivered = self._mqtt.publish(publication)
-        except PacketTooLarge as exc:
-            raise ContractError(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"the request is too large: {exc}", limit=exc.limit, actual=exc.size
-            ) from exc
-        delivered.add_done_callback(lambda outcome: self._delivered(pending.reply, outcome))
-        self._pending[request_id] = pending
-        return pending
+                pending.close()
+                del self._pending[key]
 
     async def _connected(self, timeout_s: float) -> None:
         try:
@@ -169,55 +224,25 @@ class AgentClient:
         except BrokerUnavailable as exc:
             raise ContractError(ErrorCode.BROKER_UNAVAILABLE, str(exc)) from exc
 
-    def _check_size(self, request: Request, publication: Publication) -> None:
-        """Says in the caller's own measure what the agent would say of the message."""
-        limit = self.info.limits.max_message_bytes if self.info else None
-        if limit is None or len(publication.payload) <= limit:
-            return
-        field, what, size = None, "request", len(publication.payload)
-        if request.audio:
-            rest = size - len(request.audio)
-            field, what, size, limit = "audio", "clip", len(request.audio) * 3 // 4, (limit - rest) * 3 // 4
-        message = f"the {what} has {size} bytes; {limit} are the most in one message"
-        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
-
     def _offline(self) -> ContractError:
         return ContractError(
             ErrorCode.AGENT_OFFLINE, f"the agent {self._topics.agent!r} is not online", retry_after_ms=2_000
         )
 
-    def _delivered(self, reply: asyncio.Future[Reply], outcome: asyncio.Future[Delivery]) -> None:
-        if outcome.cancelled() or reply.done():
-            return
-        if outcome.result() is Delivery.NO_SUBSCRIBERS and not self._online.is_set():
-            reply.set_exception(self._offline())  # else it was there a moment ago, and is asked again when it is back
-        elif outcome.result() is Delivery.REFUSED:
-            message = f"the broker does not let {self._client!r} ask; see its ACL"
-            reply.set_exception(ContractError(ErrorCode.FORBIDDEN, message))
-
-    def _ask_again(self) -> None:
-        # A broker that lost its memory lost what it had confirmed, too; the ids make it one request.
-        for pending in self._pending.values():
-            if pending.again:
-                self._mqtt.publish(pending.publication)
-
     def _on_message(self, message: Message) -> None:
         if message.topic == self._topics.status:
-            self.presence = Presence(message.payload.decode())
-            if self.presence is Presence.ONLINE:
-                self._online.set()
-                self._ask_again()
-            else:
-                self._online.clear()
+            self._on_status(Presence(message.payload.decode()))
         elif message.topic == self._topics.info:
             self.info = Info.decode(message.payload)
-        elif address := self._topics.parse_reply(message.topic):
-            pending = self._pending.get(address[1])
-            reply = Reply.decode(message.payload)
-            if pending and not pending.reply.done() and not _answers_a_cancel(reply):
-                pending.reply.set_result(reply)
+        elif (address := self._topics.parse_reply(message.topic)) and (pending := self._pending.get(address)):
+            pending.hear(message)
 
-
-def _answers_a_cancel(reply: Reply) -> bool:
-    """Whether `reply` says that there was nothing to cancel: no answer to a request that is asked again meanwhile."""
-    return bool(reply.error and reply.error.code is ErrorCode.NOT_FOUND and reply.error.field == "id")
+    def _on_status(self, presence: Presence) -> None:
+        self.presence = presence
+        if presence is not Presence.ONLINE:
+            self._online.clear()
+            return
+        self._online.set()
+        # It also comes, retained, whenever we connect again: a broker that lost its memory lost what it had confirmed.
+        for pending in list(self._pending.values()):
+            pending.again()

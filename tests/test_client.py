@@ -8,7 +8,7 @@ from agent.client import AgentClient, NoReply
 from agent.contract.admin import Health
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Request
-from agent.contract.terms import AdminOperation, Presence, Status
+from agent.contract.terms import AdminOperation, Presence, RunState, Status
 from agent.engines.settings import EngineSettings
 from agent.mqtt.settings import MqttSettings
 from agent.stack import Part, Stack, StackSettings
@@ -16,8 +16,8 @@ from agent.stack import Part, Stack, StackSettings
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def stack():
+@pytest.fixture(scope="module")
+async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     """A language model that takes two seconds for four words."""
     slow = EngineSettings(name="scripted", options={"answer": "one two three four", "piece_delay_s": 0.5})
     async with Stack(StackSettings.scripted(llm=slow, parts=(Part.BROKER, Part.AGENT))) as running:
@@ -29,6 +29,12 @@ async def client(stack):
     async with AgentClient(stack.mqtt(), topics=stack.topics, client="demo") as opened:
         await opened.online(10)
         yield opened
+
+
+async def on_its_way(client, request_id):
+    """Returns once the agent has it."""
+    while await client.lookup(request_id) is None:
+        await asyncio.sleep(0.01)
 
 
 async def refused(code, asking):
@@ -64,6 +70,35 @@ async def test_the_same_id_at_once_is_one_request(client):
     assert replies[0] is replies[1]
 
 
+async def test_two_of_one_user_are_not_taken_for_each_other(stack, client):
+    async with AgentClient(stack.mqtt(), topics=stack.topics, client="demo") as another:
+        await another.online(10)
+        asking = asyncio.create_task(client.ask(Request(id="shared", text="Hi")))
+        await on_its_way(client, "shared")
+        same = asyncio.create_task(another.ask(Request(id="shared", text="Hi", deadline_ms=30_000)))
+        await on_its_way(another, "shared")
+        async with AgentClient(stack.mqtt(), topics=stack.topics, client="demo") as third:
+            reply = await third.ask(Request(id="shared", text="Ho"))
+        assert (reply.error and reply.error.code) is ErrorCode.CONFLICT
+        assert (await asking).text == (await same).text == "one two three four"
+
+
+async def test_lookup_tells_what_became_of_a_request(client):
+    assert await client.lookup("r1") is None
+    asking = asyncio.create_task(client.ask(Request(id="r1", text="Hi")))
+    await on_its_way(client, "r1")
+    found = await client.lookup("r1")
+    assert (found.state, found.reply) == (RunState.RUNNING, None)
+    reply = await asking
+    found = await client.lookup("r1")
+    assert (found.state, found.reply) == (RunState.DONE, reply)
+
+
+async def test_another_clients_requests_are_the_acls_to_allow(client):
+    await refused(ErrorCode.FORBIDDEN, client.ask(Request(text="Hi"), client="other"))
+    await refused(ErrorCode.FORBIDDEN, client.lookup("r1", client="other"))
+
+
 async def test_cancel_brings_the_reply_of_the_cancelled(client):
     asking = asyncio.create_task(client.ask(Request(id="unwanted", text="Hi")))
     await asyncio.sleep(0.2)
@@ -73,16 +108,15 @@ async def test_cancel_brings_the_reply_of_the_cancelled(client):
 
 async def test_an_agent_that_is_gone_is_said_at_once(stack, client):
     await stack.stop(Part.AGENT)
-    while client.presence is not Presence.OFFLINE:
-        await asyncio.sleep(0.01)
-    await refused(ErrorCode.AGENT_OFFLINE, client.ask(Request(text="Hi")))
-
-
-async def test_silence_is_no_reply(stack, client):
-    await stack.kill(Part.AGENT)
-    client.presence = None  # before the broker's word of it
-    with pytest.raises(NoReply):
-        await client.ask(Request(text="Hi", deadline_ms=100))
+    try:
+        while client.presence is not Presence.OFFLINE:
+            await asyncio.sleep(0.01)
+        await refused(ErrorCode.AGENT_OFFLINE, client.ask(Request(text="Hi")))
+        client.presence = None  # as before the broker's word of it
+        with pytest.raises(NoReply):  # the broker keeps it for the agent
+            await client.ask(Request(text="Hi", deadline_ms=100))
+    finally:
+        await stack.start(Part.AGENT)
 
 
 async def test_who_may_not_ask_is_told(stack):
