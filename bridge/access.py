@@ -1,65 +1,122 @@
-"""Who may ask: without API keys, only who is on this machine, and no web page of others that is open on it."""
+"""Who may ask: holders of an API key, as often as it allows; without keys, only who is on this machine."""
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urlsplit
+import math
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.contract.errors import ContractError, ErrorCode
+from agent.keys import ApiKey
+from bridge.body_limit import refuse
+from bridge.keys import Keys
+from bridge.neighbours import check_neighbour
+from bridge.rate import Bucket, Peers, Rates
 from bridge.settings import BridgeSettings, is_loopback
-from bridge.state import SettingsDep
 
-_ALLOW_HOST = 'if that is you behind a proxy, set EDGEVOICE_BRIDGE_ALLOWED_HOSTS=["…"] to the name it goes by'
-
-
-async def check_access(request: Request, settings: SettingsDep) -> None:
-    """ContractError(forbidden) for who may not ask."""
-    if not settings.allow_unauthenticated:
-        _check_address(request)
-        _check_host(request, settings)
-    _check_origin(request, settings)
+_GUARDED = "/v1/"
+_BEARER = HTTPBearer(auto_error=False, description="A key by `edgevoice keys add`, where the bridge has any.")
+"""For the documentation alone."""
+_WRONG_KEYS_BURST = 10
 
 
-def _check_address(request: Request) -> None:
-    """The settings refuse to listen for other machines, but `uvicorn bridge.app:app --host 0.0.0.0` ignores them."""
-    address, _ = request.scope.get("server") or (None, None)
-    if address is not None and not address.startswith("/") and not is_loopback(address):
-        raise ContractError(
-            ErrorCode.FORBIDDEN,
-            f"the bridge has no API keys, so it answers nobody on {address}; ask on 127.0.0.1, or let everyone in with"
-            " EDGEVOICE_BRIDGE_ALLOW_UNAUTHENTICATED=true",
-            reason="no_api_keys",
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as far as the bridge can tell."""
+
+    client: str
+    """Its level in the topics."""
+    operator: bool
+    """Whether it may make operators' calls, where the bridge offers them."""
+
+
+class Access:
+    """Lets callers in, or says why not."""
+
+    def __init__(self, settings: BridgeSettings, *, rates: Rates) -> None:
+        """`rates` are those of all workers of the bridge."""
+        self._settings = settings
+        self._keys = Keys(settings.keys_path)
+        self._wrong_keys = Peers(Bucket.of(settings.wrong_keys_per_s, _WRONG_KEYS_BURST))
+        self._rates = rates
+
+    def admit(self, scope: Scope) -> Caller:
+        """Who asks. ContractError: unauthorized, rate_limited or, without keys, forbidden."""
+        headers = Headers(scope=scope)
+        if self._keys.required:
+            key = self._authenticate(scope, headers)
+            self._count(key)
+            return Caller(key.client, key.operator)
+        check_neighbour(scope, headers, self._settings)
+        return Caller(self._settings.client, operator=True)
+
+    def _authenticate(self, scope: Scope, headers: Headers) -> ApiKey:
+        key = self._keys.find(_bearer(headers))
+        if key is None:
+            # Who has a key passes even now: behind a proxy, all callers come from one address.
+            address, _ = scope.get("client") or ("", 0)
+            if wait_s := self._wrong_keys.take(address):
+                raise _too_often("too many requests without a key that the bridge knows", wait_s)
+            raise ContractError(ErrorCode.UNAUTHORIZED, "`Authorization: Bearer …` with a key of this bridge is needed")
+        return key
+
+    def _count(self, key: ApiKey) -> None:
+        if wait_s := self._rates.take(key.client):
+            raise _too_often(f"{self._settings.rate_per_s:g} requests a second are what this key may make", wait_s)
+
+
+def check_callers(settings: BridgeSettings) -> None:
+    """ValueError or OSError where the bridge could not tell who asks."""
+    keys = Keys(settings.keys_path)
+    keys.load()
+    if not (keys.required or settings.allow_unauthenticated or is_loopback(settings.host)):
+        raise ValueError(
+            f"listening on {settings.host} without API keys would let every machine that reaches it use the agent;"
+            " `edgevoice keys add NAME` makes a key; or listen on 127.0.0.1, behind a proxy that asks who is there, or"
+            " set EDGEVOICE_BRIDGE_ALLOW_UNAUTHENTICATED=true"
         )
 
 
-def _check_host(request: Request, settings: BridgeSettings) -> None:
-    """A web page whose name is made to lead to this machine (DNS rebinding) gives itself away by that name."""
-    host = request.headers.get("Host", "")
-    name = _split(f"//{host}").hostname or ""
-    if not is_loopback(name) and not _allowed(name, settings):
-        message = f"the bridge does not answer for the host {host[:80]!r}; {_ALLOW_HOST}"
-        raise ContractError(ErrorCode.FORBIDDEN, message, field="Host", reason="foreign_host")
+class Gate:
+    """ASGI middleware: whoever may not ask is refused before a byte of the body is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; what is no part of the API, such as /healthz and /docs, is everybody's."""
+        if scope["type"] == "http" and scope["path"].removeprefix(scope.get("root_path", "")).startswith(_GUARDED):
+            try:
+                state = scope["state"]
+                state["caller"] = state["access"].admit(scope)
+            except ContractError as exc:
+                await refuse(exc, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
-def _check_origin(request: Request, settings: BridgeSettings) -> None:
-    """Browsers let any web page send a request, and say which one did."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return
-    page = _split(origin)
-    same = page.netloc.lower() == request.headers.get("Host", "").lower()
-    if not (page.netloc and same) and not _allowed(page.hostname or "", settings):
-        message = f"the bridge does not answer the web page of {origin[:80]!r}; {_ALLOW_HOST}"
-        raise ContractError(ErrorCode.FORBIDDEN, message, field="Origin", reason="foreign_origin")
+async def check_access(request: Request, _: Annotated[object, Security(_BEARER)]) -> Caller:
+    """Who asks; ContractError(unauthorized) for whom no Gate let in, so that no route is open by oversight."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        raise ContractError(ErrorCode.UNAUTHORIZED, f"{request.url.path} is not open to callers")
+    return caller
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        return urlsplit("")
+CallerDep = Annotated[Caller, Depends(check_access)]
 
 
-def _allowed(name: str, settings: BridgeSettings) -> bool:
-    return name in {host.lower() for host in settings.allowed_hosts}
+def _bearer(headers: Headers) -> str:
+    """The key that is shown; empty where there is none, or more than one."""
+    shown = headers.getlist("Authorization")
+    scheme, _, key = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _too_often(message: str, wait_s: float) -> ContractError:
+    return ContractError(ErrorCode.RATE_LIMITED, message, retry_after_ms=math.ceil(wait_s * 1_000))
