@@ -7,65 +7,67 @@ import logging
 import resource
 import socket
 import sys
-from contextlib import suppress
 from typing import NoReturn
 
-import uvicorn
 from pydantic import ValidationError
 
 from agent.contract.wire import first_fault
-from agent.notify import notify
-from bridge.app import create_app
+from bridge.access import check_callers
+from bridge.rate import Bucket, Rates
+from bridge.roll import Roll
+from bridge.server import max_connections, serve
 from bridge.settings import BridgeSettings
+from bridge.supervisor import Supervisor
 
-_MAX_HEADER_BYTES = 16_384
+logger = logging.getLogger("bridge")
+
 _EX_CONFIG = 78
 _NOT_STARTED = 3
+_BACKLOG = 2_048
+_OTHER_FILES = 500
+_CLOSING_S = 8
 
 
 def main() -> None:
-    """Serves until SIGINT or SIGTERM; callers that wait then still get their answer within the grace time."""
+    """Serves until SIGINT, SIGTERM or SIGHUP; callers that wait then still get an answer within the grace time."""
     argparse.ArgumentParser("python -m bridge", description=BridgeSettings.__doc__, epilog=__doc__).parse_args()
     settings = _settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    # A caller that waits is not the only connection: idle ones, slow ones and who is told `busy` count, too.
-    max_connections = 2 * settings.max_waiting + 100
-    _allow_files(max_connections + 100)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        limit_concurrency=max_connections,
-        timeout_graceful_shutdown=settings.graceful_shutdown_s,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        log_level=settings.log_level.lower(),
-    )
-    server = _Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run()
-    if not server.started:
+    _allow_files(max_connections(settings) + _OTHER_FILES)
+    if not (serve(settings) if settings.workers == 1 else _supervise(settings)):
         sys.exit(_NOT_STARTED)
 
 
-class _Server(uvicorn.Server):
-    """Tells the service manager when it listens, and when it is about to end."""
+def _supervise(settings: BridgeSettings) -> bool:
+    """Has all workers take callers from one queue, so that one that dies takes nobody along but its own."""
+    roll = Roll(workers=settings.workers)
+    rates = Rates(Bucket.of(settings.rate_per_s, settings.rate_burst))
+    with _listen(settings) as listener:
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        notify("READY=1")
+        def work(number: int) -> bool:
+            roll.begin_row(number)
+            return serve(settings, listener=listener, roll=roll, rates=rates, supervised=True)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        notify("STOPPING=1")
-        await super().shutdown(sockets)
+        grace_s = settings.graceful_shutdown_s + _CLOSING_S
+        return Supervisor(work, workers=settings.workers, grace_s=grace_s).run()
+
+
+def _listen(settings: BridgeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        logger.error("cannot listen on %s, port %d: %s", settings.host, settings.port, exc)  # noqa: TRY400 - all is said
+        sys.exit(_NOT_STARTED)
+    logger.info("%d workers listen on %s, port %d", settings.workers, settings.host, listener.getsockname()[1])
+    return listener
 
 
 def _settings() -> BridgeSettings:
     try:
         settings = BridgeSettings()
         settings.mqtt.check_files()
+        check_callers(settings)
     except ValidationError as exc:
         field, message = first_fault(exc)
         _give_up(f"EDGEVOICE_BRIDGE_{field.replace('.', '__').upper()}: {message}" if field else message)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from agent.client import AgentClient
+from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
@@ -34,13 +36,16 @@ class Agent(Protocol):
 
     async def __aexit__(self, *exc_info: object) -> None: ...
 
-    async def ask(self, request: Request, /) -> Reply:
-        """The terminal reply to `request`; raises ContractError or NoReply."""
+    async def ask(self, request: Request, /, *, client: str | None = None, sent: Callable[[], None] = ...) -> Reply:
+        """The terminal reply to `request`; raises ContractError or NoReply. `sent` is called once it is on its way."""
+
+    async def lookup(self, request_id: str, /, *, client: str | None = None) -> Found | None:
+        """What became of a request; None where the agent does not know it. Raises ContractError or NoReply."""
 
     async def administer(self, operation: AdminOperation, /, *, model: str | None = None) -> Reply:
         """The reply to an operator's call; raises ContractError or NoReply."""
 
-    def cancel(self, request_id: str, /) -> None:
+    def cancel(self, request_id: str, /, *, client: str | None = None) -> None:
         """Stops a request; whoever awaits it gets its terminal reply."""
 
 

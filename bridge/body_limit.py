@@ -25,13 +25,12 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; what has no body passes as it is."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if not ("content-length" in headers or "transfer-encoding" in headers):
+        if not _has_body(scope):
             await self._app(scope, receive, send)
             return
         upload = _Upload(receive)
         try:
-            self._check(headers)
+            self._check(Headers(scope=scope))
             body = await asyncio.wait_for(upload.read(self._max_bytes), self._timeout_s)
         except _HungUp:
             return
@@ -54,6 +53,14 @@ class BodyLimit:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_bytes:
             raise _too_large(self._max_bytes, int(announced))
+
+
+async def refuse(exc: ContractError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a request with a problem, and its body with nothing."""
+    if _has_body(scope):
+        await _refuse(exc, _Upload(receive), scope, send)
+    else:
+        await problem(ErrorBody.of(exc))(scope, receive, send)
 
 
 class _HungUp(Exception):
@@ -92,6 +99,11 @@ class _Upload:
             raise _HungUp
         chunk: bytes = message.get("body", b"")
         return chunk
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+    return "content-length" in headers or "transfer-encoding" in headers
 
 
 def _too_large(limit: int, actual: int | None = None) -> ContractError:

@@ -43,6 +43,7 @@ HTTP_STATUS = {
 }
 NOT_ACCEPTABLE = 406
 GATEWAY_TIMEOUT = 504
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _DEFAULT_RETRY_AFTER_MS = 1_000
 
 
@@ -77,7 +78,9 @@ def problem(
 ) -> Response:
     """The answer that tells of `error`; `status` only where the code alone does not decide it."""
     status = status or HTTP_STATUS[error.code]
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = {**(headers or {}), "WWW-Authenticate": "Bearer"}
+    if status in _LATER:
         retry_after_ms = error.retry_after_ms or _DEFAULT_RETRY_AFTER_MS
         error = error.model_copy(update={"retry_after_ms": retry_after_ms})
         headers = {**(headers or {}), "Retry-After": str(math.ceil(retry_after_ms / 1_000))}
@@ -148,13 +151,20 @@ async def _http_error(request: Request, exc: HTTPException) -> Response:
         case 404:
             error = ErrorBody(code=ErrorCode.NOT_FOUND, message=f"there is nothing at {path}; see /docs")
         case 405:
-            allowed = (headers or {}).get("Allow", "another method")
-            message = f"{path} takes {allowed}, not {request.method}; see /docs"
+            headers = {**(headers or {}), **_allowed(request)}
+            message = f"{path} takes {headers.get('Allow', 'another method')}, not {request.method}; see /docs"
             error = ErrorBody(code=ErrorCode.METHOD_NOT_ALLOWED, message=message)
         case status:
             code = ErrorCode.BAD_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL
             error = ErrorBody(code=code, message=exc.detail)
     return problem(error, status=exc.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Every method that the API has at this path; the route that was asked names only its own."""
+    route = request.scope.get("route")
+    methods = request.app.openapi()["paths"].get(getattr(route, "path", None), ())
+    return {"Allow": ", ".join(method.upper() for method in methods)} if methods else {}
 
 
 async def _unknown(request: Request, _: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Which form of an answer a caller wants: the `Accept` header (RFC 9110, 12.5.1)."""
+"""Which form of an answer a caller wants, and when: the headers `Accept` (RFC 9110) and `Prefer` (RFC 7240)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 _WAV_NAMES = ("audio/x-wav", "audio/wave", "audio/vnd.wave")
 JSON = "application/json"
 WAV = "audio/wav"
+RESPOND_ASYNC = "respond-async"
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str | None:
@@ -15,6 +16,12 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     liked = {offer: _quality(offer, ranges) for offer in offers}
     best = max(offers, key=lambda offer: liked[offer])
     return best if liked[best] > 0 else None
+
+
+def prefers_async(headers: Sequence[str]) -> bool:
+    """Whether `Prefer` headers ask for an answer before the work is done."""
+    preferences = (text for header in headers for text in header.split(","))
+    return any(text.partition(";")[0].strip().lower() == RESPOND_ASYNC for text in preferences)
 
 
 def _range(text: str) -> tuple[str, float]:

@@ -13,12 +13,14 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import HearingOptions, Request, Sampling, VoiceOptions
 from agent.contract.reply import Reply
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
-from bridge.negotiation import JSON, WAV
+from bridge.negotiation import JSON, RESPOND_ASYNC, WAV
+from bridge.progress import Progress
 
 _REF = "#/components/schemas/{model}"
 _MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Request, "validation"),
     (Reply, "serialization"),
+    (Progress, "serialization"),
     (Problem, "serialization"),
 ]
 _PLAIN_FIELDS = ("id", "session_id", "reply_mode", "text", "model", "mode", "system", "language", "deadline_ms")
@@ -70,11 +72,18 @@ def _parameters(fields: dict[str, Any]) -> list[dict[str, Any]]:
         "description": "The request's id: the same again is the same request.",
         "schema": fields["id"],
     }
+    prefer = {
+        "name": "Prefer",
+        "in": "header",
+        "description": f"`{RESPOND_ASYNC}`: 202 once the agent has the request, instead of its answer.",
+        "schema": {"type": "string"},
+        "example": RESPOND_ASYNC,
+    }
     query = [
         {"name": name, "in": "query", "description": schema.get("description", ""), "schema": schema}
         for name, schema in fields.items()
     ]
-    return [key, *query]
+    return [key, prefer, *query]
 
 
 def _request_body(fields: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +143,19 @@ def _answers() -> dict[str, Any]:
     }
 
 
+def _accepted() -> dict[str, Any]:
+    return {
+        "description": f"The agent has it; only with `Prefer: {RESPOND_ASYNC}`.",
+        "headers": {
+            "Location": {"schema": {"type": "string"}, "description": "Where to ask what became of it."},
+            "Preference-Applied": {"schema": {"type": "string"}},
+            "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
+        },
+        "content": {JSON: {"schema": _ref(Progress)}},
+    }
+
+
 PROBLEMS: dict[int | str, dict[str, Any]] = _problems()
 """What any route may answer instead, by status."""
 ASK: dict[str, Any] = {"parameters": _parameters(_flat_fields()), "requestBody": _request_body(_flat_fields())}
-ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), **PROBLEMS}
+ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), 202: _accepted(), **PROBLEMS}

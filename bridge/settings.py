@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from typing_extensions import Self
 
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
+from agent.keys import default_keys_file
 from agent.mqtt.settings import MqttSettings
 
 
@@ -34,7 +35,15 @@ class BridgeSettings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65_535)
     """TCP port to listen on; 0 takes a free one."""
     allow_unauthenticated: bool = False
-    """Answer whoever reaches the bridge, also from other machines. There are no API keys yet."""
+    """Without API keys, answer whoever reaches the bridge, also from other machines."""
+    keys_file: Path | None = None
+    """File of API keys, by `edgevoice keys`; where there is one, every request needs a key. Its help says where."""
+    rate_per_s: float = Field(default=10.0, ge=0)
+    """Requests a second that one API key may make, whichever worker is asked; one more is `rate_limited`. 0 for any."""
+    rate_burst: int = Field(default=20, ge=1)
+    """Requests that one API key may make at once, after a pause."""
+    wrong_keys_per_s: float = Field(default=1.0, ge=0)
+    """Requests a second without a right key that one address may make at each worker, after ten at once. 0 for any."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names to answer for beside this machine's own: a proxy's that it passes on, a web page's that may ask."""
     admin: bool = False
@@ -47,12 +56,16 @@ class BridgeSettings(BaseSettings):
     """The bridge's own level in topics: the broker user it connects as."""
     mqtt: MqttSettings = MqttSettings(username="bridge")
     """How to reach the broker."""
+    workers: int = Field(default=1, ge=1, le=8)
+    """Processes that answer, each with a connection of its own to the broker; any of them knows of any request."""
+    header_timeout_s: float = Field(default=10.0, gt=0)
+    """Longest time for a request's headers to arrive [s]."""
     max_body_bytes: int = Field(default=5_500_000, ge=1_024)
     """Largest request body [bytes]; a larger one is `payload_too_large`."""
     body_timeout_s: float = Field(default=30.0, gt=0)
     """Longest time for a request body to arrive [s]."""
     max_waiting: int = Field(default=1_000, ge=1)
-    """Callers that wait for the agent at once; one more is `busy`."""
+    """Callers that wait for the agent at once, at each worker; one more is `busy`."""
     deadline_ms: int = Field(default=DEFAULT_DEADLINE_MS, ge=1)
     """Deadline of a request that names none [ms]."""
     graceful_shutdown_s: int = Field(default=20, ge=0)
@@ -65,14 +78,10 @@ class BridgeSettings(BaseSettings):
         """Every topic of the agent that answers."""
         return Topics(base=self.base, agent=self.agent)
 
-    @model_validator(mode="after")
-    def _keep_strangers_out(self) -> Self:
-        if not self.allow_unauthenticated and not is_loopback(self.host):
-            raise ValueError(
-                f"listening on {self.host} would let every machine that reaches it use the agent; listen on 127.0.0.1,"
-                " behind a proxy that asks who is there, or set EDGEVOICE_BRIDGE_ALLOW_UNAUTHENTICATED=true"
-            )
-        return self
+    @property
+    def keys_path(self) -> Path:
+        """The file of the API keys."""
+        return self.keys_file or default_keys_file()
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
 
+from bridge.access import Access
 from bridge.agent import Agent
 from bridge.settings import BridgeSettings
 from bridge.waiting import Waiting
@@ -15,6 +16,7 @@ class State(TypedDict):
     """What the lifespan opens; a request sees it as `request.state`."""
 
     settings: BridgeSettings
+    access: Access
     agent: Agent
     waiting: Waiting
 

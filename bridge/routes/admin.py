@@ -10,25 +10,28 @@ from fastapi.responses import JSONResponse
 from agent.contract.admin import Health, ModelList
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import ID_PATTERN, AdminOperation, Status
-from bridge.access import check_access
+from bridge.access import CallerDep
 from bridge.errors import failed
 from bridge.openapi import PROBLEMS
 from bridge.state import AgentDep, SettingsDep
 
 
-async def _check_admin(settings: SettingsDep) -> None:
+async def _check_admin(settings: SettingsDep, caller: CallerDep) -> None:
     if not settings.admin:
         message = (
             "the bridge does not let operators in; set EDGEVOICE_BRIDGE_ADMIN=true and see mosquitto/acl,"
             " or start `edgevoice up --admin`"
         )
         raise ContractError(ErrorCode.FORBIDDEN, message, reason="admin_off")
+    if not caller.operator:
+        message = "this key is no operator's; `edgevoice keys add NAME --operator` makes one that is"
+        raise ContractError(ErrorCode.FORBIDDEN, message, reason="not_operator")
 
 
 router = APIRouter(
     prefix="/v1/admin",
     tags=["admin"],
-    dependencies=[Depends(check_access), Depends(_check_admin)],
+    dependencies=[Depends(_check_admin)],
     responses=PROBLEMS,
 )
 ModelName = Annotated[str, Path(pattern=ID_PATTERN, description="One of those that `/v1/admin/models` lists.")]

@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from bridge.app import create_app
+from bridge.server import server_of
 from bridge.settings import BridgeSettings
 from tests.bridge.fakes import FakeAgent
 
@@ -20,8 +21,9 @@ async def agent():
 
 
 @pytest.fixture
-def settings():
-    return BridgeSettings(max_body_bytes=100_000, body_timeout_s=0.2, max_waiting=3)
+def settings(tmp_path):
+    keys_file = tmp_path / "bridge-keys"
+    return BridgeSettings(max_body_bytes=100_000, body_timeout_s=0.2, max_waiting=3, keys_file=keys_file)
 
 
 @asynccontextmanager
@@ -53,7 +55,9 @@ async def serving(
     """A real server, and the port it listens on."""
     app = create_app(settings, agent=agent)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=grace_s))
+        server = server_of(
+            app, settings if grace_s is None else settings.model_copy(update={"graceful_shutdown_s": grace_s})
+        )
         running = asyncio.create_task(server.serve(sockets=[listener]))
         yield server, listener.getsockname()[1]
         server.should_exit = True

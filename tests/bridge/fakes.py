@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from typing_extensions import Self
 
 from agent.contract.errors import ContractError
 from agent.contract.limits import Limits
+from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
 from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
-from agent.contract.terms import AdminOperation, Presence, Stage, Status
+from agent.contract.terms import AdminOperation, Presence, RunState, Stage, Status
 from bridge.agent import Agent
 
 WAV_BASE64 = "UklGRg=="
@@ -41,6 +43,8 @@ class FakeAgent:
         self.answers.set()
         self.outcome: Reply | Exception | None = None
         self.cancelled: asyncio.Queue[str] = asyncio.Queue()
+        self.known: dict[tuple[str, str], Found] = {}
+        """What a lookup finds, by client and id; what is asked is added."""
         self.is_open = False
 
     async def __aenter__(self) -> Self:
@@ -50,13 +54,26 @@ class FakeAgent:
     async def __aexit__(self, *exc_info: object) -> None:
         self.is_open = False
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(
+        self, request: Request, *, client: str | None = None, sent: Callable[[], None] = lambda: None
+    ) -> Reply:
         self.asked.append(request)
         self.was_asked.release()
+        key = (str(client), str(request.id))
+        if self.outcome is None:
+            self.known.setdefault(key, Found(state=RunState.QUEUED, position=2, eta_ms=1_500))
+        sent()
         await self.answers.wait()
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return self.outcome or self._echo(request)
+        reply = self.outcome or self._echo(request)
+        self.known[key] = Found(state=RunState.DONE, reply=reply)
+        return reply
+
+    async def lookup(self, request_id: str, *, client: str | None = None) -> Found | None:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.known.get((str(client), request_id))
 
     async def administer(self, operation: AdminOperation, *, model: str | None = None) -> Reply:
         self.administered.append((operation, model))
@@ -64,7 +81,7 @@ class FakeAgent:
             raise self.outcome
         return self.outcome or Reply(id="a1", status=Status.OK, agent="orin", result={"models": []})
 
-    def cancel(self, request_id: str) -> None:
+    def cancel(self, request_id: str, *, client: str | None = None) -> None:
         self.cancelled.put_nowait(request_id)
 
     def _echo(self, request: Request) -> Reply:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge.server import max_connections
 from tests.bridge.conftest import serving
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +133,57 @@ async def test_who_still_waits_when_the_server_stops_is_told_so(settings, agent,
     assert headers["retry-after"] == "1"
     assert "Traceback" not in caplog.text
     assert agent.cancelled.empty()
+
+
+async def test_headers_that_do_not_arrive_are_not_waited_for(settings, agent):
+    hasty = settings.model_copy(update={"header_timeout_s": 0.2})
+    async with serving(hasty, agent) as (_, port):
+        slow = [await connect(port) for _ in range(100)]
+        for _, writer in slow:
+            writer.write(ASK)
+        silent, idle = await connect(port)
+        status, _, reply = await talk(port, ASK + b"Content-Length: 2\r\n\r\nHi")
+        assert (status, reply["text"]) == (200, "Hi!")
+        for reader, writer in slow:
+            status, headers, problem = await answered(reader)
+            assert (status, problem["code"], problem["reason"]) == (408, "expired", "slow_headers")
+            assert headers["connection"] == "close"
+            writer.close()
+        assert await silent.read() == b""
+        idle.close()
+
+
+async def test_a_second_request_on_a_connection_must_come_in_time_too(settings, agent):
+    hasty = settings.model_copy(update={"header_timeout_s": 0.2})
+    async with serving(hasty, agent) as (_, port):
+        reader, writer = await connect(port)
+        writer.write(ASK + b"Content-Length: 2\r\n\r\nHi")
+        assert (await answered(reader))[0] == 200
+        writer.write(ASK)
+        assert (await answered(reader))[0] == 408
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Hello\r\n\r\n",
+        ASK + b"Content-Length: two\r\n\r\nHi",
+        ASK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nHi",
+        ASK + b"X: " + b"x" * 20_000,
+    ],
+)
+async def test_what_is_no_http_is_a_problem_too(port, agent, sent):
+    status, headers, problem = await talk(port, sent)
+    assert (status, problem["code"], headers["content-type"]) == (400, "bad_request", "application/problem+json")
+    assert not agent.asked
+
+
+async def test_who_is_one_too_many_is_told_when_to_try_again(settings, agent):
+    async with serving(settings, agent) as (_, port):
+        idle = [await connect(port) for _ in range(max_connections(settings))]
+        status, headers, problem = await talk(port, ASK + b"Content-Length: 2\r\n\r\nHi")
+        assert (status, problem["code"], problem["reason"]) == (503, "busy", "connections")
+        assert headers["retry-after"] == "1"
+        for _, writer in idle:
+            writer.close()
