@@ -9,7 +9,7 @@ FROM ${BROKER_IMAGE} AS broker
 COPY mosquitto/mosquitto.conf mosquitto/acl /etc/mosquitto/
 COPY systemd/check-broker-database /usr/local/bin/
 RUN chown root:mosquitto /etc/mosquitto/acl && chmod 640 /etc/mosquitto/acl \
-    && mkdir -p /var/lib/mosquitto && chown mosquitto:mosquitto /var/lib/mosquitto && chmod 700 /var/lib/mosquitto
+    && mkdir -p /etc/mosquitto/conf.d /var/lib/mosquitto && chown mosquitto:mosquitto /var/lib/mosquitto && chmod 700 /var/lib/mosquitto
 # The image's own `mosquitto`.
 USER 1883:1883
 # No VOLUME, here and below: one that nobody named is lost without a word.

@@ -20,7 +20,9 @@ COMMANDS = {
     "ask": "Ask an agent through any broker: in text or with a WAV file.",
     "agent": "Run the agent.",
     "bridge": "Run the HTTP bridge.",
+    "keys": "Make, list and revoke the API keys of the HTTP bridge.",
     "models": "List the models that can be had, fetch, check and remove them.",
+    "provision": "Give a device, a program or an operator access to the broker, or take it away.",
     "doctor": "Check this machine and say what to mend.",
     "settings": "Show every setting: its name, value, default and meaning.",
 }

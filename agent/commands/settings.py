@@ -65,6 +65,11 @@ def load() -> Settings:
     return _read(Settings)
 
 
+def load_bridge() -> Any:
+    """The bridge's settings as they are here; BadSettings names the first that is wrong."""
+    return _read(_bridge())
+
+
 def template() -> str:
     """The text of `.env.template`."""
     agent = Settings.model_construct(home=Path("~/.local/share/edgevoice"))

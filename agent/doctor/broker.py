@@ -10,10 +10,13 @@ from pathlib import Path
 
 from agent.doctor.access import agent_rules, caller_rules
 from agent.doctor.finding import Finding, fail, ok, warn
-from agent.doctor.login import refusals
+from agent.doctor.identity import client_ids
 from agent.doctor.reach import reach
-from agent.doctor.site import Site
+from agent.doctor.site import BridgeSettings, Site
+from agent.mqtt.login import refusals
 from agent.mqtt.settings import MqttSettings
+from agent.provision.api_keys import stored_keys
+from agent.provision.files import ProvisionError
 
 _SETTINGS = {"agent": "EDGEVOICE_MQTT", "bridge": "EDGEVOICE_BRIDGE_MQTT"}
 
@@ -41,9 +44,20 @@ def check(site: Site) -> Iterator[Finding]:
         return
     if refused["nobody"] is None:
         yield warn("broker login", "anybody may enter without a name", _shut_out())
-    yield asyncio.run(agent_rules(mqtt, site.settings.topics))
+    yield from client_ids(site, mqtt)
+    topics = site.settings.topics
+    yield asyncio.run(agent_rules(mqtt, topics))
     if site.bridge and "bridge" in users and not refused["bridge"]:
-        yield asyncio.run(caller_rules(site.bridge.mqtt, site.bridge.client, site.settings.topics, mqtt))
+        keys = _keys(site.bridge)
+        yield asyncio.run(caller_rules(site.bridge.mqtt, site.bridge.client, topics, mqtt, keys=keys))
+
+
+def _keys(bridge: BridgeSettings) -> list[str]:
+    """The clients of the bridge's API keys; none where this user may not read them."""
+    try:
+        return [key.client for key in stored_keys(bridge.keys_path)]
+    except (ProvisionError, OSError):
+        return []
 
 
 def _not_at_hand(bridge: MqttSettings, agent: MqttSettings) -> str | None:

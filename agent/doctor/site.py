@@ -38,6 +38,10 @@ class BridgeSettings(Protocol):
     def mqtt(self) -> MqttSettings:
         """How the bridge reaches the broker."""
 
+    @property
+    def keys_path(self) -> Path:
+        """The file of its API keys."""
+
 
 def pip_install(*targets: str) -> str:
     """The command that installs `targets` for this very interpreter."""

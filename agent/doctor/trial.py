@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -36,15 +36,41 @@ class TrialTopics:
         return cls(topics, Topics(base=topics.base, agent=name), name)
 
 
-class User:
-    """A connection of one broker user, which may listen on one filter."""
+@dataclass(frozen=True)
+class Tried:
+    """One thing that a user may or may not do."""
 
-    def __init__(self, mqtt: MqttSettings, topic_filter: str | None) -> None:
+    what: str
+    wanted: bool
+    """Whether it is to be allowed."""
+    allowed: bool
+    topic: str
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with it."""
+        if self.wanted == self.allowed:
+            return None
+        return f"it may {'' if self.allowed else 'not '}{self.what}: {self.topic}"
+
+
+def as_it_should_be(tried: Iterable[Tried]) -> str:
+    """What was tried, in words, where nothing is wrong with it."""
+    tried = tuple(tried)
+    may, may_not = (", ".join(one.what for one in tried if one.wanted is wanted) for wanted in (True, False))
+    return f"{len(tried)} rules hold: it may {may}; it may not {may_not}"
+
+
+class User:
+    """A connection of one broker user, which may listen on filters."""
+
+    def __init__(self, mqtt: MqttSettings, filters: Iterable[str], client_id: str) -> None:
         self.client = MqttClient(
             mqtt.model_copy(update={"protocol": "5"}),
-            client_id=f"edgevoice-doctor-{uuid.uuid4().hex[:8]}",
+            client_id=client_id,
             on_message=lambda message: self._event(message.topic).set(),
-            subscriptions=(Subscription(topic_filter),) if topic_filter else (),
+            # The broker's own figures are retained.
+            subscriptions=[Subscription(one, retained=one.startswith("$SYS")) for one in filters],
         )
         self._heard: dict[str, asyncio.Event] = {}
 
@@ -73,9 +99,9 @@ class User:
 
 
 @asynccontextmanager
-async def connected(mqtt: MqttSettings, topic_filter: str | None = None) -> AsyncIterator[User | None]:
-    """A user that listens on `topic_filter`; None where the broker does not let it."""
-    user = User(mqtt, topic_filter)
+async def connected(mqtt: MqttSettings, *filters: str) -> AsyncIterator[User | None]:
+    """A user that listens on `filters`; None where the broker does not let it."""
+    user = User(mqtt, filters, f"edgevoice-doctor-{uuid.uuid4().hex[:8]}")
     async with user.client:
         try:
             await user.client.wait_connected(_CONNECT_S)

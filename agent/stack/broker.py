@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import secrets
@@ -17,11 +18,15 @@ from typing_extensions import Self
 
 from agent.errors import UserError
 from agent.mqtt.settings import MqttSettings
-from agent.stack.child import Child
-from agent.stack.conf import render, shipped
+from agent.provision.conf import ports, render, shipped
+from agent.provision.folder import BrokerFolder
+from agent.stack.child import Child, ChildError
 from agent.stack.ports import HOST, free_port, until_listening
 
+logger = logging.getLogger(__name__)
+
 USERS = ("agent", "bridge", "demo")
+_UNREADABLE = "Couldn't open database"
 _SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin"
 
 
@@ -36,20 +41,24 @@ class Broker:
         operators: Sequence[str] = (),
         port: int | None = None,
         directives: Mapping[str, str] | None = None,
+        devices: bool = False,
     ) -> None:
         """`folder` is a `run_folder()`; `port` None takes a free one; `directives` replace those of the conf.
 
-        `operators` are users, too; each gets its line in the ACL.
+        `operators` are users, too; each gets its lines in the ACL. With `devices` it has the listeners for them, as
+        `edgevoice provision` makes them, on free ports.
         """
         self.port = port or free_port()
-        self._folder = folder / "broker"
+        self.files = BrokerFolder(folder / "broker")
+        self.pid_file = folder / "broker.pid"
+        self._devices = devices
         self._secrets = folder / "secrets"
         self._users = tuple(dict.fromkeys((*users, *operators)))
         self._operators = operators
         self._directives = directives or {}
         self._child = Child(
             "mosquitto",
-            [_program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")],
+            [_program("mosquitto"), "-c", str(self.files.conf)],
             log=folder / "broker.log",
             user=_broker_user(),
             port=self.port,
@@ -75,6 +84,12 @@ class Broker:
         password_file = self.password_file(user)
         return MqttSettings(host=HOST, port=self.port, username=user, password_file=password_file, protocol=protocol)
 
+    def device_mqtt(self, user: str, *, protocol: Literal["5", "3.1.1"] = "5") -> MqttSettings:
+        """How to reach it as `user` on the devices' listener for passwords."""
+        with_password, _ = self.files.device_ports
+        tls = {"port": with_password, "tls": True, "ca_file": self.files.ca}
+        return self.mqtt(user, protocol=protocol).model_copy(update=tls)
+
     def password_file(self, user: str) -> Path:
         """The file, readable by us alone, that holds the password of `user`."""
         return self._secrets / user / "password"
@@ -84,10 +99,21 @@ class Broker:
         return self._secrets / user
 
     async def start(self) -> None:
-        """Returns once it accepts connections; UserError with its last words where it does not."""
-        if not self._folder.exists():
+        """Returns once it accepts connections; UserError with its last words where it does not.
+
+        A database that it cannot load is moved aside: else it would not start again, ever.
+        """
+        if not self.files.root.exists():
             self._write_files()
-        await self._child.start()
+        try:
+            await self._child.start()
+        except ChildError as exc:
+            if _UNREADABLE not in exc.last_words or not self._database.exists():
+                raise
+            aside = self._database.rename(self._database.with_suffix(".db.broken"))
+            logger.warning("mosquitto could not load what it had stored, which is now %s", aside)
+            await self._child.start()
+        self.pid_file.write_text(f"{self.pid}\n", encoding="ascii")
 
     async def stop(self) -> None:
         """Ends it in order: what it holds is written to its folder."""
@@ -101,21 +127,28 @@ class Broker:
         """Returns only by ChildError, once it has ended by itself."""
         await self._child.wait()
 
+    @property
+    def _database(self) -> Path:
+        return self.files.root / "data" / "mosquitto.db"
+
     def _write_files(self) -> None:
-        data = self._folder / "data"
-        data.mkdir(parents=True)
-        conf, acl, passwords = (self._folder / name for name in ("mosquitto.conf", "acl", "passwords"))
+        files = self.files
+        for folder in (self._database.parent, files.included):
+            folder.mkdir(parents=True)
         places = {
             **self._directives,
             "listener": f"{self.port} {HOST}",
-            "password_file": str(passwords),
-            "acl_file": str(acl),
-            "persistence_location": f"{data}/",
+            "password_file": str(files.passwords),
+            "acl_file": str(files.acl),
+            "persistence_location": f"{self._database.parent}/",
+            "include_dir": str(files.included),
         }
-        conf.write_text(render(shipped("mosquitto.conf"), places), encoding="utf-8")
-        acl.write_text(_rules(self._operators), encoding="utf-8")
-        self._write_passwords(passwords)
-        _hand_over(self._folder)
+        files.conf.write_text(render(shipped("mosquitto.conf"), places), encoding="utf-8")
+        files.acl.write_text(_rules(self._operators), encoding="utf-8")
+        self._write_passwords(files.passwords)
+        _hand_over(files.root)
+        if self._devices:
+            _open_to_devices(files)
 
     def _write_passwords(self, hashed: Path) -> None:
         self._secrets.mkdir(mode=0o700)
@@ -136,6 +169,16 @@ def _rules(operators: Sequence[str]) -> str:
     rules = shipped("acl")
     lines = ((user, f"topic write edgevoice/v1/+/admin/{user}/#") for user in operators)
     return rules + "".join(f"\nuser {user}\n{line}\n" for user, line in lines if line not in rules)
+
+
+def _open_to_devices(files: BrokerFolder) -> None:
+    # Only here, because certificates need a package that not everybody has.
+    from agent.provision.listeners import open_listeners  # noqa: PLC0415
+
+    conf = shipped("devices.conf")
+    for port in ports(conf):
+        conf = conf.replace(f"listener {port}\n", f"listener {free_port()} {HOST}\n")
+    open_listeners(files, conf=conf)
 
 
 def _program(name: str) -> str:

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from agent.stack.ports import check_free
 
 _LAST_WORDS_LINES = 15
 _LAST_WORDS_BYTES = 8_192
+_LETTING_GO_S = 2.0
+_LOOK_S = 0.02
 
 
 class ChildError(UserError):
@@ -59,6 +62,7 @@ class Child:
         self._ready_timeout_s = ready_timeout_s
         self._grace_s = grace_s
         self._process: Process | None = None
+        self._killed = False
 
     @property
     def running(self) -> bool:
@@ -77,7 +81,7 @@ class Child:
         if self.running:
             raise ChildError(f"{self.name} is already running")
         if self._port:
-            check_free(self._port)  # we would take whoever listens there for our child
+            await self._until_free(self._port)  # we would take whoever listens there for our child
         self._process = await self._spawn()
         try:
             if self._ready:
@@ -113,6 +117,7 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         self._process = None
+        self._killed = True
 
     async def _spawn(self) -> Process:
         with contextlib.ExitStack() as files:
@@ -130,6 +135,19 @@ class Child:
                 extra_groups=[] if self._user else None,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; we stop our children in order
             )
+
+    async def _until_free(self, port: int) -> None:
+        """UserError where somebody listens there; what we killed a moment ago is given time to let go of it."""
+        deadline = time.monotonic() + (_LETTING_GO_S if self._killed else 0)
+        while True:
+            try:
+                check_free(port)
+            except UserError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return
 
     async def _until(self, ready: Awaitable[object]) -> None:
         waiting = asyncio.ensure_future(ready)

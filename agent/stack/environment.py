@@ -33,14 +33,15 @@ def of_agent(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, jou
     )
 
 
-def of_bridge(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, port: int) -> dict[str, str]:
-    """The bridge's variables; it listens on `port`."""
+def of_bridge(settings: StackSettings, topics: Topics, mqtt: MqttSettings, *, port: int, keys: Path) -> dict[str, str]:
+    """The bridge's variables; it listens on `port`, and needs one of `keys` once there is such a file."""
     return _environment(
         {
             "EDGEVOICE_BRIDGE_AGENT": topics.agent,
             "EDGEVOICE_BRIDGE_BASE": topics.base,
             "EDGEVOICE_BRIDGE_HOST": HOST,
             "EDGEVOICE_BRIDGE_PORT": str(port),
+            "EDGEVOICE_BRIDGE_KEYS_FILE": str(keys),
             "EDGEVOICE_BRIDGE_ADMIN": json.dumps(Part.BRIDGE.value in settings.operators),
             **_broker("EDGEVOICE_BRIDGE_MQTT__", mqtt),
             **settings.environment,

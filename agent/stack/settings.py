@@ -46,6 +46,8 @@ class StackSettings:
     """Broker users who may make operators' calls; with `bridge` among them, so may its callers."""
     broker: Mapping[str, str] = field(default_factory=dict)
     """Directives of the shipped mosquitto.conf to set otherwise."""
+    devices: bool = False
+    """Whether the broker has listeners for devices, too: TLS, with password or certificate."""
     parts: tuple[Part, ...] = tuple(Part)
     """What to start; the rest may be started later by `start`."""
     mqtt_port: int | None = None

@@ -45,6 +45,7 @@ class Stack:
                 operators=settings.operators,
                 port=settings.mqtt_port,
                 directives=settings.broker,
+                devices=settings.devices,
             )
             self.http_port = settings.http_port or free_port()
             self._children: dict[Part, Broker | Child] = {
@@ -78,6 +79,11 @@ class Stack:
     def client_options(self) -> Path:
         """Folder for XDG_CONFIG_HOME, with which Mosquitto's clients connect as the demo user."""
         return self.broker.client_options(DEMO_USER)
+
+    @property
+    def keys_file(self) -> Path:
+        """Of the bridge's API keys; there is none at first."""
+        return self.folder / "bridge-keys"
 
     def mqtt(self, user: str = DEMO_USER, *, protocol: Literal["5", "3.1.1"] = "5") -> MqttSettings:
         """How to reach the broker as `user`."""
@@ -130,7 +136,8 @@ class Stack:
         return self._child(Part.AGENT, env, self._agent_is_online, timeout_s=self.settings.agent_timeout_s)
 
     def _bridge(self) -> Child:
-        env = environment.of_bridge(self.settings, self.topics, self.mqtt(Part.BRIDGE.value), port=self.http_port)
+        mqtt = self.mqtt(Part.BRIDGE.value)
+        env = environment.of_bridge(self.settings, self.topics, mqtt, port=self.http_port, keys=self.keys_file)
         timeout_s = self.settings.bridge_timeout_s
         return self._child(Part.BRIDGE, env, self._bridge_is_ready, timeout_s=timeout_s, port=self.http_port)
 

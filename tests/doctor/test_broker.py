@@ -10,10 +10,14 @@ from pydantic import SecretStr
 
 from agent.contract.topics import Topics
 from agent.doctor import broker as check
+from agent.doctor import identity
 from agent.doctor.finding import Level
 from agent.doctor.site import Site
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Subscription
+from agent.provision.acl import add_rules
+from agent.provision.api_keys import add_key, broker_rules
+from agent.provision.reload import reload_broker
 from agent.settings import Settings
 from agent.stack.broker import USERS, Broker
 from agent.stack.ports import free_port
@@ -22,8 +26,8 @@ from bridge.settings import BridgeSettings
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 
-async def examined(mqtt, bridge=None):
-    site = Site(Settings(mqtt=mqtt), BridgeSettings(mqtt=bridge) if bridge else None)
+async def examined(mqtt, bridge=None, **changes):
+    site = Site(Settings(mqtt=mqtt), BridgeSettings(mqtt=bridge) if bridge else None, **changes)
     return await asyncio.to_thread(list, check.check(site))
 
 
@@ -50,9 +54,18 @@ async def test_a_broker_as_shipped_has_nothing_to_mend(broker):
         ("broker", "ok"),
         ("broker login", "ok"),
         ("broker login", "ok"),
+        ("broker ids", "ok"),
         ("broker rules", "ok"),
         ("broker rules", "ok"),
     ]
+    agent, bridge = findings[-2:]
+    for what in ("read requests", "write replies", "hear its own probe", "hear of devices"):
+        assert what in agent.message.partition("may not")[0]
+    for what in ("ask", "read its replies", "say that it is there"):
+        assert what in bridge.message.partition("may not")[0]
+    for what in ("read the replies to others", "speak for another device", "control the broker"):
+        assert what in agent.message.partition("may not")[2]
+        assert what in bridge.message.partition("may not")[2]
 
 
 async def test_mqtt_3_1_1_is_examined_as_well(broker):
@@ -171,6 +184,9 @@ async def test_rules_that_are_too_open(broker_folder):
     [
         ("topic read edgevoice/v1/+/request/#", "agent", "may not read requests"),
         ("topic write edgevoice/v1/+/reply/#", "agent", "may not write replies"),
+        ("topic readwrite edgevoice/v1/+/probe", "agent", "may not hear its own probe"),
+        ("topic read edgevoice/v1/clients/+/status", "agent", "may not hear of devices"),
+        ("pattern write edgevoice/v1/clients/%u/status", "bridge", "may not say that it is there"),
         ("pattern read edgevoice/v1/+/reply/%u/#", "bridge", "may not read its replies"),
         ("pattern write edgevoice/v1/+/request/%u/#", "bridge", "may not ask"),
     ],
@@ -186,6 +202,51 @@ async def test_rules_that_are_too_narrow(broker_folder, rule, user, told):
 
     failed = [finding for finding in findings if finding.level is Level.FAIL]
     assert f"user {user}: it {told}" in " ".join(finding.message for finding in failed)
+
+
+async def test_the_rules_of_api_keys(broker, tmp_path):
+    add_key(tmp_path / "keys", "website")
+    bridge = BridgeSettings(mqtt=broker.mqtt("bridge"), keys_file=tmp_path / "keys")
+    site = Site(Settings(mqtt=broker.mqtt("agent")), bridge)
+
+    *_, lacking = await asyncio.to_thread(list, check.check(site))
+    assert lacking.level is Level.FAIL
+    assert "it may not ask as http-website" in lacking.message
+    assert "it may not read its replies as http-website" in lacking.message
+
+    add_rules(broker.files.acl, "bridge", broker_rules("http-website", base="edgevoice/v1"))
+    await asyncio.to_thread(reload_broker, broker.pid_file)
+    *_, given = await asyncio.to_thread(list, check.check(site))
+    assert given.level is Level.OK
+    assert "ask as http-website" in given.message
+
+
+async def test_a_port_without_ids_of_its_own_that_others_reach(broker, monkeypatch):
+    # As if the loopback, the only place this broker listens on, were an address that others reach.
+    monkeypatch.setattr(identity, "addresses", lambda: ["127.0.0.1"])
+
+    findings = await examined(broker.mqtt("agent"))
+
+    (warned,) = [finding for finding in findings if finding.level is Level.WARN]
+    assert "can take the agent's session" in warned.message
+    assert "127.0.0.1   # in /etc/mosquitto/mosquitto.conf" in (warned.fix or "")
+
+
+@pytest.mark.parametrize(("own", "level"), [("true", Level.OK), ("false", Level.WARN)])
+async def test_client_ids_on_the_listener_for_devices(broker_folder, tmp_path, own, level):
+    broker = Broker(broker_folder, devices=True)
+    await broker.start()
+    await broker.stop()
+    conf = broker.files.listeners
+    conf.write_text(conf.read_text().replace("use_username_as_clientid true", f"use_username_as_clientid {own}"))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "mosquitto").symlink_to(broker.files.root)
+
+    async with broker:
+        findings = await examined(broker.mqtt("agent"), root=tmp_path)
+
+    found = [finding for finding in findings if "for devices" in finding.message]
+    assert [finding.level for finding in found] == [level]
 
 
 async def test_rules_that_name_the_agent(broker_folder):
@@ -229,7 +290,7 @@ async def test_tls_with_a_certificate_that_is_trusted_and_one_that_is_not(broker
         mqtt = broker.mqtt("agent").model_copy(update={"tls": True, "ca_file": cert})
 
         findings = await examined(mqtt)
-        assert levels(findings) == [("broker", "ok"), ("broker login", "ok"), ("broker rules", "ok")]
+        assert {finding.level for finding in findings} == {Level.OK}
         assert "trusted" in findings[0].message
 
         (stranger,) = await examined(mqtt.model_copy(update={"ca_file": None}))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from agent.stack.conf import render, shipped
+from agent.provision.conf import render, shipped
 
-PLACES = {"listener", "password_file", "acl_file", "persistence_location"}
+PLACES = {"listener", "password_file", "acl_file", "persistence_location", "include_dir"}
 
 
 def directives(conf: str) -> list[tuple[str, str]]:
@@ -36,6 +36,21 @@ def test_what_the_shipped_files_must_not_lose():
     assert "message_size_limit" not in settings
     assert "%c" not in "".join(line for line in shipped("acl").splitlines() if not line.startswith("#"))
     assert conf[0] == ("per_listener_settings", "false"), "it must stand above the listener"
+
+
+def test_what_the_listeners_for_devices_must_not_lose():
+    with_password, with_certificate = [
+        dict(directives(f"listener {text}")) for text in shipped("devices.conf").split("\nlistener ")[1:]
+    ]
+
+    for listener in (with_password, with_certificate):
+        assert listener["use_username_as_clientid"] == "true", "else any device takes another one's session"
+        assert listener["tls_version"] == "tlsv1.2"
+    assert with_password["listener"] == "8883"
+    assert with_certificate["listener"] == "8884"
+    assert with_certificate["require_certificate"] == with_certificate["use_identity_as_username"] == "true"
+    assert with_certificate["crlfile"].endswith("/devices/revoked.pem")
+    assert directives(shipped("mosquitto.conf"))[-1] == ("include_dir", "/etc/mosquitto/conf.d")
 
 
 def test_render_changes_only_the_named_directives():

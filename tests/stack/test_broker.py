@@ -81,6 +81,25 @@ async def test_what_is_retained_outlives_an_orderly_restart(broker):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("kept", [0, 0.5, 0.999], ids=["nothing", "half", "all but the end"])
+async def test_a_torn_database_does_not_keep_it_from_starting(broker, kept):
+    async with client_of(broker, "agent") as client:
+        await client.wait_connected(5)
+        await client.publish(Publication(TOPICS.status, b"online", retain=True))
+    await broker.stop()
+    database = broker.files.root / "data" / "mosquitto.db"
+    whole = database.read_bytes()
+    database.write_bytes(whole[: int(len(whole) * kept)])
+
+    await broker.start()
+
+    async with client_of(broker, "demo") as client:
+        await client.wait_connected(5)
+    aside = database.with_suffix(".db.broken")
+    assert aside.exists() == (kept != 0), "an empty one is no loss"
+
+
+@pytest.mark.anyio
 async def test_a_broker_that_cannot_start_says_why(broker):
     with run_folder() as folder, pytest.raises(UserError, match="in use"):
         await Broker(folder, port=broker.port).start()

@@ -52,8 +52,18 @@ async def test_a_database_that_loads_is_left_alone(database):
 
 
 @pytest.mark.anyio
-async def test_a_torn_database_is_moved_aside_and_told(database):
-    torn = database.read_bytes()[:-1]
+async def test_an_empty_database_is_none(database):
+    database.write_bytes(b"")
+
+    assert check(database) == ""
+    assert database.exists()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lost", [1, 0.5], ids=["a byte", "half"])
+async def test_a_torn_database_is_moved_aside_and_told(database, lost):
+    whole = database.read_bytes()
+    torn = whole[: -lost if lost >= 1 else int(len(whole) * lost)]
     database.write_bytes(torn)
 
     assert check(database).startswith("<2>the broker could not load")

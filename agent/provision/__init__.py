@@ -1,0 +1,1 @@
+"""The broker's files as a program edits them: users, rules, certificates."""
