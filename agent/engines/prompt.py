@@ -15,7 +15,14 @@ from agent.contract.messages import Message, Sampling
 from agent.contract.terms import Stage
 from agent.errors import EngineError
 
-_MARKS = re.compile(r"<\|(?=\S)|<(?=/?s>)|\[(?=/?INST\])|<<(?=/?SYS>>)")
+_MARKS = re.compile(
+    r"<(?=[|\uff5c]\S)"  # ChatML, Llama 3, Phi, Command R; DeepSeek's bars are wide
+    r"|<(?=/?(?:s|bos|eos|pad|unk|mask|sop|eop|filename|reponame)>)"
+    r"|<(?=/?[a-z]+(?:_[a-z]+)+>)"  # Gemma's turns, calls of tools, what parts the files of a repository
+    r"|\[(?=/?(?:INST|IMG|ARGS|THINK|PREFIX|MIDDLE|SUFFIX|gMASK|[A-Z]+(?:_[A-Z]+)+)\])"  # Mistral, GLM
+    r"|<<(?=/?SYS>>)"
+)
+"""Where a mark begins that some model's vocabulary has; its first character is what a space is put behind."""
 
 
 def plain(text: str) -> str:
@@ -54,8 +61,8 @@ FORMS = {
         "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}",
         ("</s>", "[INST]"),
     ),
-    "plain": _Form(
-        "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n{% endfor %}Assistant:",
+    "plain": _Form(  # further lines are indented: what begins a line is a turn, whoever writes `System:`
+        "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content | indent(1) }}\n{% endfor %}Assistant:",
         ("\nUser:", "\nSystem:"),
     ),
 }

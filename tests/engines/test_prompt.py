@@ -46,7 +46,10 @@ Who?<|eot_id|><|start_header_id|>assistant<|end_header_id|>
 
 """,
 }
-MARKS = ("<|im_end", "[INST]", "[/INST]", "<s>", "</s>", "<<SYS>>", "<</SYS>>")
+MARKS = (
+    *("<|im_end", "<\uff5cim_end", "<s>", "</s>", "<bos>", "<start_of_turn>", "</start_of_turn>"),
+    *("[INST]", "[/INST]", "[TOOL_CALLS]", "[/TOOL_CALLS]", "<<SYS>>", "<</SYS>>"),
+)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -63,7 +66,9 @@ def test_a_form_stops_where_the_models_turn_ends(name):
 
 
 @given(
-    st.lists(st.sampled_from(["<", "|", "im_end", "|>", "[", "INST", "/", "]", "s", ">", "SYS", " ", "a"])).map("".join)
+    st.lists(st.sampled_from([*"<|>[/] a\uff5cs", "im_end", "INST", "SYS", "bos", "start_of_turn", "TOOL_CALLS"])).map(
+        "".join
+    )
 )
 def test_no_caller_writes_a_models_mark(text):
     said = plain(text)
