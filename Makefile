@@ -11,7 +11,7 @@ APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 export EDGEVOICE_ALLOW_EPHEMERAL ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint bench clean system python model
+.PHONY: help setup demo run test lint audit bench chaos clean system python model
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target meaning; do \
@@ -48,8 +48,20 @@ lint: $(VENV)/engines ## Style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+audit: $(VENV)/installed ## Known flaws in what is installed, and patterns in our code that often are one
+	@$(BIN)/pip install --quiet --disable-pip-version-check --group audit
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive agent bridge
+	@found=$$($(BIN)/pip-audit --local --skip-editable --progress-spinner off 2>&1); status=$$?; echo "$$found"; \
+	case "$$found" in *'could not be audited: pydantic '*) \
+	    echo "==> Nothing was looked up: the advisories of pypi.org cannot be reached from here" >&2; exit 1; esac; \
+	exit $$status
+
 bench: setup ## Measure it
 	@$(BIN)/python -m benchmarks
+
+chaos: setup ## Kill everything at random for MINUTES (6), and judge what came of it; the seed is shown, SEED sets it
+	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	EDGEVOICE_LONG=1 $(BIN)/pytest -q tests/hostile
 
 clean: ## Remove what `make` made in this folder; models stay
 	rm -rf $(VENV) $(VENV)-3.* build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -121,14 +121,6 @@ async def _written_down(stack, line):
         await asyncio.sleep(0.05)
 
 
-async def test_an_agent_told_to_stop_finishes_what_it_began(stack):
-    with watching(stack) as caller:
-        [request_id] = await begun(caller)
-        await stack.stop(Part.AGENT)
-        reply = await asyncio.to_thread(caller.reply, request_id)
-        assert reply["text"] == "one two three four"
-
-
 async def test_a_request_made_while_the_agent_is_away_is_answered_when_it_is_back(stack):
     with watching(stack) as caller:
         await stack.kill(Part.AGENT)
