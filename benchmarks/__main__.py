@@ -8,9 +8,9 @@ import sys
 from types import ModuleType
 
 from agent.signals import until_signalled
-from benchmarks import engines, round_trip, short_clips
+from benchmarks import burst, engines, journal, round_trip, short_clips
 
-_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, engines, short_clips)
+_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, journal, burst, engines, short_clips)
 
 
 async def _run_all(*, quick: bool) -> int:

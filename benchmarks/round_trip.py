@@ -14,17 +14,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from agent.signals import until_signalled
-from benchmarks.load import Block, Load
+from benchmarks.load import Block
 from benchmarks.peers import FLOORS, Peer, peers
-from benchmarks.questions import Question, spoken, typed
+from benchmarks.questions import spoken, typed
 from benchmarks.report import Case, Figures, figures, table, write
+from benchmarks.turns import Plan, take_turns
 
 FOLDER = Path(".edgevoice/bench")
 BROKERS: Mapping[str, Mapping[str, str]] = {
@@ -35,20 +36,6 @@ BROKERS: Mapping[str, Mapping[str, str]] = {
 AIMS_MS = {Peer.MQTT.value: 2.0, Peer.HTTP.value: 3.0}
 """The most that is to be added to the floor's p50, for text with one in flight [ms]."""
 _COLUMNS = 120
-_WARM_UP_S = 0.1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is asked."""
-
-    rounds: int
-    """How often every peer has its turn."""
-    seconds: float
-    """Length of a turn in each case [s]."""
-    in_flight: tuple[int, ...]
-    """Questions open at once, a case each."""
-
 
 FULL = Plan(rounds=5, seconds=1.0, in_flight=(1, 16, 64))
 QUICK = Plan(rounds=1, seconds=0.2, in_flight=FULL.in_flight)
@@ -65,8 +52,7 @@ async def measure(plan: Plan, console: Console) -> list[Figures]:
         }
         with console.status(f"Mosquitto {broker} ..."):
             async with peers(directives) as loads:
-                await _warm_up(loads, cases.values())
-                blocks = await _blocks(plan, loads, cases)
+                blocks = await take_turns(plan, loads, cases)
         for case in cases:
             results += _compared(case, {peer: blocks[case, peer] for peer in Peer})
     return results
@@ -104,24 +90,6 @@ async def run(arguments: argparse.Namespace) -> int:
     path = write(arguments.folder, "round_trip", asdict(plan), results)
     console.print(f"The figures: {path}", soft_wrap=True)
     return int(any(one.failures for one in results))
-
-
-async def _warm_up(loads: Mapping[Peer, Load], questions: Iterable[Question]) -> None:
-    """The first requests pay for imports and caches."""
-    for question in questions:
-        for load in loads.values():
-            await load.ask(question, in_flight=4, seconds=_WARM_UP_S)
-
-
-async def _blocks(
-    plan: Plan, loads: Mapping[Peer, Load], cases: Mapping[Case, Question]
-) -> dict[tuple[Case, Peer], list[Block]]:
-    """What came of it; the peers alternate, so that a busy neighbour on this machine hits them all."""
-    blocks: dict[tuple[Case, Peer], list[Block]] = {(case, peer): [] for case in cases for peer in Peer}
-    for _ in range(plan.rounds):
-        for (case, peer), turns in blocks.items():
-            turns.append(await loads[peer].ask(cases[case], in_flight=case.in_flight, seconds=plan.seconds))
-    return blocks
 
 
 def _compared(case: Case, blocks: Mapping[Peer, Sequence[Block]]) -> list[Figures]:
