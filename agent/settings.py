@@ -86,6 +86,10 @@ class JournalSettings(_Section):
     """SQLite file; `journal.db` in `home` when left out."""
     dedup_window_s: float = Field(default=3_600.0, gt=0)
     """How long a finished request is remembered, to answer the same id again [s]."""
+    max_replies: int = Field(default=10_000, ge=1)
+    """How many finished requests are remembered; over it, the oldest are forgotten."""
+    max_bytes: int = Field(default=256_000_000, ge=1)
+    """The same for the size of their replies [bytes]."""
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     """NORMAL survives a killed process, FULL also a power cut, at a few milliseconds a request."""
 
@@ -127,10 +131,14 @@ class Settings(BaseSettings):
     """Name under which this agent answers; one agent a name."""
     reply_prefixes: tuple[str, ...] = ()
     """Topics below which any caller may have its reply sent, beside its own reply topics."""
+    trusted_clients: tuple[Id, ...] = ("bridge",)
+    """Clients that stand for many callers: the limits of a single client do not hold for them."""
     max_concurrent: int = Field(default=8, ge=1)
     """Requests worked on at once; the stages of different requests overlap."""
     graceful_shutdown_s: float = Field(default=20.0, ge=0)
     """How long running requests may take to finish at shutdown [s]."""
+    probe_interval_s: float = Field(default=10.0, ge=1)
+    """How often the agent sends a message to itself, to know that the broker delivers [s]."""
     mqtt: MqttSettings = MqttSettings(username="agent")
     """How to reach the broker."""
     stt: EngineSettings = EngineSettings()

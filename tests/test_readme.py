@@ -129,6 +129,15 @@ def test_the_ways_to_ask_work_as_printed(up, tmp_path):
     assert (tmp_path / "answer.wav").read_bytes()[:4] == b"RIFF"
 
 
+def test_asking_without_waiting_works_as_printed(up, tmp_path):
+    url = re.search(r"HTTP (http://\S+)", up)
+    assert url
+    block = next(block for block in BLOCKS if "respond-async" in block).replace("\ncurl", "\necho; curl")
+    receipt, found, stopped = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+    assert receipt["id"] == found["id"] == stopped["id"] == "q1"
+    assert stopped["reply"]["text"] == "You said: Hi"
+
+
 def test_the_python_shown_works(up):
     port = re.search(r"Broker 127\.0\.0\.1:(\d+)", up)
     home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
