@@ -7,8 +7,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from agent.administration import Administration
-from agent.announcer import Announcer, last_will
+from agent.admin.administration import Administration
+from agent.admin.operators import Operators
 from agent.background import Background, first
 from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
@@ -18,15 +18,15 @@ from agent.journal.entries import Bounds
 from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
-from agent.namesake import refuse_second
 from agent.notify import more_time, notify
-from agent.operators import Operators
 from agent.pipeline.admission import Admission
 from agent.pipeline.stages import Stages
-from agent.probe import Probe
-from agent.replies import Replies
-from agent.report import Report
-from agent.runs import Runs
+from agent.presence.announcer import Announcer, last_will
+from agent.presence.namesake import refuse_second
+from agent.presence.probe import Probe
+from agent.presence.report import Report
+from agent.replies.replies import Replies
+from agent.runs.runs import Runs
 from agent.settings import Settings
 from agent.watchdog import Watchdog
 

@@ -66,7 +66,7 @@ class NotReady(AgentError):
     """No room for another request until the engines are loaded."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(ErrorCode.MODEL_NOT_READY, message, retry_after_ms=2_000)
+        super().__init__(ErrorCode.MODEL_NOT_READY, message, reason="loading", retry_after_ms=2_000)
 
 
 class Cancelled(AgentError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from agent.admin.operators import Operators
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import Reply
 from agent.contract.terms import Operation, Presence, Status
@@ -16,11 +17,11 @@ from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Message
 from agent.operations import cancel, lookup
-from agent.operators import Operators
 from agent.pipeline.admission import Admission
-from agent.replays import Replays
-from agent.replies import Replies
-from agent.runs import Runs
+from agent.replies.addressing import address_reply
+from agent.replies.replays import Replays
+from agent.replies.replies import Replies
+from agent.runs.runs import Runs
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +52,8 @@ class Handler:
         self._operators = operators
         self._accepting = True
 
-    @property
-    def accepting(self) -> bool:
-        """Whether messages are handled; otherwise they stay with the broker, unacknowledged."""
-        return self._accepting
-
     def stop_accepting(self) -> None:
-        """From now on, messages stay with the broker."""
+        """From now on, requests stay with the broker, unacknowledged."""
         self._accepting = False
 
     def handle(self, message: Message) -> None:
@@ -106,11 +102,15 @@ class Handler:
         admitted = Admitted(key, asked.operation, asked.request, asked.clip, to, arrived_at=time.time())
         if run := self._admission.find(key):
             self._same(admitted, run.admitted.digest)
-            self._runs.join(run, to, message)
+            if run.is_cancelled and not message.redelivered:
+                self._runs.after(run, lambda: self.handle(message))
+            else:
+                self._runs.join(run, to, message)
         elif asked.request.id and (answered := self._journal.answered(key)):
             self._same(admitted, answered.digest)
             reply = Reply.decode(answered.reply)
-            if reply.status is Status.CANCELLED:  # whoever asks again has changed his mind
+            # Whoever asks again has changed his mind; a broker that delivers again has only forgotten.
+            if reply.status is Status.CANCELLED and not message.redelivered:
                 self._begin(admitted, message)
                 return
             self._replays.send(key, to, reply)
@@ -153,5 +153,7 @@ class Handler:
 
     def _refuse(self, message: Message, client: str, asked: Asked | None, error: ContractError) -> None:
         request_id, to = self._intake.reply_to(message, client, asked)
+        if asked is None and self._admission.find(RunKey(client, request_id)):  # whose own outcome is still to come
+            request_id, to = address_reply(self._topics, message, client, {})
         self._replies.refuse(RunKey(client, request_id), to, error)
         self._mqtt.ack(message)

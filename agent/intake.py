@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.contract.base64 import decode_base64
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.limits import MAX_CORRELATION_BYTES, Limits
+from agent.contract.limits import Limits
 from agent.contract.messages import Request
-from agent.contract.terms import Operation, ReplyMode, is_id
+from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Address, Topics
 from agent.contract.wire import media_type, read_text
 from agent.journal.entries import ReplyTo
 from agent.mqtt.message import Message
 from agent.operations import PLANS
+from agent.replies.addressing import address_reply, check_owned, salvage
 from agent.riff import check_wav
 
 _PROPERTIES = {
@@ -28,8 +26,6 @@ _PROPERTIES = {
 """User property → field, for payloads that are not JSON."""
 
 _BOM = b"\xef\xbb\xbf"
-_ENDS_BYTES = 4_096
-_SALVAGE = re.compile(rb'"(id|reply_to)"\s*:\s*"([^"\\]{1,512})"')
 
 
 @dataclass(frozen=True)
@@ -99,40 +95,13 @@ class Intake:
         return max(1, min(wanted, self._limits.max_deadline_ms))
 
     def _check_owned(self, client: str, topic: str | None) -> None:
-        if topic and not self._topics.owns_reply(client, topic, self._reply_prefixes):
-            mine = self._topics.reply(client, "")
-            raise ContractError(ErrorCode.FORBIDDEN, f"replies to {client} go below {mine}", field="reply_to")
+        check_owned(self._topics, client, topic, prefixes=self._reply_prefixes)
 
     @staticmethod
     def _check(what: str, size: int, unit: str, limit: int, *, field: str | None = None) -> None:
         if size > limit:
             message = f"{what} has {size} {unit}; {limit} are the most"
             raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, field=field, limit=limit, actual=size)
-
-
-def address_reply(
-    topics: Topics, message: Message, client: str, found: Mapping[str, str | None], *, prefixes: tuple[str, ...] = ()
-) -> tuple[str, ReplyTo]:
-    """The id and the way back, by the `id` and `reply_to` that were `found`; what is wrong with them is left out."""
-    request_id = found.get("id")
-    if not request_id or not is_id(request_id):
-        request_id = uuid.uuid4().hex
-    topic = found.get("reply_to") or message.response_topic
-    if not topic or not topics.owns_reply(client, topic, prefixes):
-        topic = topics.reply(client, request_id)
-    correlation_data = message.correlation_data
-    if correlation_data and len(correlation_data) > MAX_CORRELATION_BYTES:
-        correlation_data = None
-    return request_id, ReplyTo(topic, correlation_data)
-
-
-def salvage(payload: bytes) -> dict[str, str]:
-    """The `id` and `reply_to` that a request most likely has, read from the ends of one that cannot be decoded.
-
-    Only for addressing the error; both are checked like any other.
-    """
-    ends = payload if len(payload) <= 2 * _ENDS_BYTES else payload[:_ENDS_BYTES] + b"\n" + payload[-_ENDS_BYTES:]
-    return {name.decode(): value.decode("utf-8", "replace") for name, value in reversed(_SALVAGE.findall(ends))}
 
 
 def _decode(message: Message, address: Address) -> tuple[Request, bytes | None]:

@@ -27,7 +27,7 @@ class Unwritten(Journal):
         """Nothing is kept."""
         return _done()
 
-    def delivered(self, key: RunKey) -> None:
+    def delivered(self, key: RunKey, reply: bytes) -> None:
         """Nothing was kept."""
 
     def answered(self, key: RunKey) -> Answered | None:

@@ -12,12 +12,11 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from agent.contract.wire import first_fault
-from bridge.access import check_callers
-from bridge.rate import Bucket, Rates
-from bridge.roll import Roll
+from bridge.access.access import Access, check_callers
 from bridge.server import max_connections, serve
 from bridge.settings import BridgeSettings
-from bridge.supervisor import Supervisor
+from bridge.workers.roll import Roll
+from bridge.workers.supervisor import Supervisor
 
 logger = logging.getLogger("bridge")
 
@@ -41,12 +40,12 @@ def main() -> None:
 def _supervise(settings: BridgeSettings) -> bool:
     """Has all workers take callers from one queue, so that one that dies takes nobody along but its own."""
     roll = Roll(workers=settings.workers)
-    rates = Rates(Bucket.of(settings.rate_per_s, settings.rate_burst))
+    access = Access(settings)
     with _listen(settings) as listener:
 
         def work(number: int) -> bool:
             roll.begin_row(number)
-            return serve(settings, listener=listener, roll=roll, rates=rates, supervised=True)
+            return serve(settings, listener=listener, roll=roll, access=access, supervised=True)
 
         grace_s = settings.graceful_shutdown_s + _CLOSING_S
         return Supervisor(work, workers=settings.workers, grace_s=grace_s).run()

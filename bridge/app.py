@@ -11,17 +11,16 @@ from fastapi_offline import FastAPIOffline
 
 from agent.client import AgentClient
 from agent.watchdog import Watchdog
-from bridge.access import Access, Gate
+from bridge.access.access import Access, Gate
 from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
 from bridge.errors import add_handlers
 from bridge.openapi import describe
-from bridge.rate import Bucket, Rates
-from bridge.roll import Roll
 from bridge.routes import admin, ask, health, requests
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
+from bridge.workers.roll import Roll
 
 _CONTRACT_VERSION = "1"
 _DESCRIPTION = "Ask the agent by text or by voice, and be answered in text or in speech."
@@ -32,12 +31,12 @@ def create_app(
     *,
     agent: Agent | None = None,
     roll: Roll | None = None,
-    rates: Rates | None = None,
+    access: Access | None = None,
 ) -> FastAPI:
     """The bridge, by `settings` or those of the environment; `agent` stands in for the one behind the broker.
 
-    `roll` is where it and the bridge's other workers write down who waits, `rates` where they count how often each key
-    asks; without, it is the only one.
+    `roll` is where it and the bridge's other workers write down who waits, `access` what they know of who may ask;
+    without, it is the only one.
     """
     settings = settings or BridgeSettings()
 
@@ -48,13 +47,18 @@ def create_app(
             watchdog = Watchdog({"the connection to the broker": lambda: client.alive})
             watching = asyncio.create_task(watchdog.run(), name="watchdog")
             waiting = Waiting(client, max_waiting=settings.max_waiting, roll=roll or Roll())
-            access = Access(settings, rates=rates or Rates(Bucket.of(settings.rate_per_s, settings.rate_burst)))
-            yield State(settings=settings, access=access, agent=client, waiting=waiting)
+            yield State(settings=settings, access=access or Access(settings), agent=client, waiting=waiting)
             await waiting.close()
             watching.cancel()
 
     # Its /docs and /redoc bring their scripts along: a device at the edge may reach no CDN.
-    app = FastAPIOffline(title="EdgeVoice", version=_CONTRACT_VERSION, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPIOffline(
+        title="EdgeVoice",
+        version=_CONTRACT_VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     app.add_middleware(Gate)  # the last one added is the first one asked
     add_handlers(app)

@@ -21,9 +21,12 @@ _TYPES = "application/json, text/plain, multipart/form-data or audio/*"
 async def read_request(http: HttpRequest) -> Request:
     """What the caller asks: body, query parameters and `Idempotency-Key` together, each field given once."""
     request = _merge(await _from_body(http), _from_fields(http.query_params.multi_items()))
-    key = http.headers.get("Idempotency-Key")
-    if key is None:
+    keys = http.headers.getlist("Idempotency-Key")
+    if not keys:
         return request
+    if len(keys) > 1:
+        raise _given_twice("Idempotency-Key")
+    [key] = keys
     key = key.strip('"')  # the header's own drafts quote it
     if not is_id(key):
         message = "Idempotency-Key is 1 to 64 characters of A-Z, a-z, 0-9, _, . and -"

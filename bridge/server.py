@@ -17,12 +17,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import ErrorBody
 from agent.notify import notify
+from bridge.access.access import Access
 from bridge.app import create_app
 from bridge.body_limit import refuse
 from bridge.errors import problem
-from bridge.rate import Rates
-from bridge.roll import Roll
 from bridge.settings import BridgeSettings
+from bridge.workers.roll import Roll
 
 _MAX_HEADER_BYTES = 16_384
 _CLOSE = (b"connection", b"close")
@@ -38,7 +38,7 @@ def serve(
     *,
     listener: socket.socket | None = None,
     roll: Roll | None = None,
-    rates: Rates | None = None,
+    access: Access | None = None,
     supervised: bool = False,
 ) -> bool:
     """Serves until SIGINT, SIGTERM or SIGHUP; whoever waits then still gets an answer within the grace time.
@@ -47,7 +47,7 @@ def serve(
     begin.
     """
     parent = os.getppid() if supervised else None
-    server = server_of(create_app(settings, roll=roll, rates=rates), settings, parent=parent)
+    server = server_of(create_app(settings, roll=roll, access=access), settings, parent=parent)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener] if listener else None)
     return server.started

@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
 
-from bridge.access import Access
+from bridge.access.access import Access
 from bridge.agent import Agent
 from bridge.settings import BridgeSettings
 from bridge.waiting import Waiting

@@ -19,7 +19,7 @@ from agent.contract.reply import Reply
 from agent.contract.terms import RunState
 from bridge.agent import Agent
 from bridge.errors import stopping
-from bridge.roll import Key, Roll
+from bridge.workers.roll import Key, Roll
 
 logger = logging.getLogger(__name__)
 

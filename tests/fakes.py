@@ -1,6 +1,7 @@
 """Small stand-ins for the ports, for tests that need no process and no broker."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
 from agent.engines.base import Delta, ServedModel, Transcript
 from agent.errors import EngineError
+from agent.mqtt.message import Delivery, Message, Publication
 
 
 class FakeEngine:
@@ -94,3 +96,42 @@ class FakeEngines:
         if self.llm is None:
             raise EngineError(Stage.LLM, "no engine for llm", code=ErrorCode.MODEL_NOT_READY)
         return ServedModel(self.llm)
+
+
+class FakeMqtt:
+    """The agent's connection, with a broker that answers each publication as told: at once, or not."""
+
+    def __init__(self, *, packet_limit=8_000_000):
+        self.published: list[Publication] = []
+        self.deliveries: list[asyncio.Future[Delivery]] = []
+        self.acked: list[Message] = []
+        self.ack = self.acked.append
+        self.outbox_bytes = 0
+        self.says: Delivery | None = Delivery.DONE
+        """None where it says nothing."""
+        self._packet_limit = packet_limit
+        self._came = asyncio.Event()
+
+    def fits(self, publication):
+        return publication.packet_bytes <= self._packet_limit
+
+    def publish(self, publication):
+        delivery = asyncio.get_running_loop().create_future()
+        if self.says:
+            delivery.set_result(self.says)
+        self.published.append(publication)
+        self.deliveries.append(delivery)
+        self._came.set()
+        return delivery
+
+    async def replies(self, number):
+        """What was published, decoded, once it is `number`."""
+        while len(self.published) < number:
+            self._came.clear()
+            await self._came.wait()
+        return [json.loads(publication.payload) for publication in self.published]
+
+    async def reply(self):
+        """The only reply."""
+        [reply] = await self.replies(1)
+        return reply

@@ -15,33 +15,15 @@ from agent.errors import Cancelled
 from agent.handler import Handler
 from agent.intake import Intake
 from agent.journal.entries import Admitted, Answered, ReplyTo, RunKey
-from agent.mqtt.message import Delivery, Message, Publication
+from agent.mqtt.message import Message
 from agent.pipeline.admission import Admission
 from agent.pipeline.run import Run
-from agent.replies import Replies
+from agent.replies.replies import Replies
+from tests.fakes import FakeMqtt
 
 pytestmark = pytest.mark.anyio
 
 TOPICS = Topics()
-
-
-class FakeMqtt:
-    """Keeps what is published and acknowledged."""
-
-    def __init__(self):
-        self.published: list[Publication] = []
-        self.acked: list[Message] = []
-        self.outbox_bytes = 0
-        self.ack = self.acked.append
-
-    def fits(self, publication):
-        return True
-
-    def publish(self, publication):
-        self.published.append(publication)
-        done = asyncio.get_running_loop().create_future()
-        done.set_result(Delivery.DONE)
-        return done
 
 
 class FakeJournal:
@@ -129,4 +111,15 @@ async def test_a_late_copy_of_an_answered_request_has_that_answer():
     answer = Reply(id="7", status=Status.OK, text="noon", agent="orin")
     agent.journal.remembered = Answered(admitted.digest, answer.encode())
     agent.hears(message.topic, message.payload, expiry_s=0)
+    assert Reply.decode(agent.mqtt.published[0].payload) == answer.model_copy(update={"replayed": True})
+
+
+async def test_a_broker_that_delivers_again_does_not_revive_what_was_cancelled():
+    agent = Agent()
+    message = Message(TOPICS.request("demo", Operation.CHAT), b'{"id": "7", "text": "Hi"}')
+    request = Intake(TOPICS, Limits(), ()).read(message, TOPICS.parse_request(message.topic))
+    admitted = Admitted(RunKey("demo", "7"), Operation.CHAT, request.request, None, ReplyTo("reply"), 0.0)
+    answer = Reply(id="7", status=Status.CANCELLED, agent="orin")
+    agent.journal.remembered = Answered(admitted.digest, answer.encode())
+    agent.hears(message.topic, message.payload, redelivered=True)
     assert Reply.decode(agent.mqtt.published[0].payload) == answer.model_copy(update={"replayed": True})

@@ -10,8 +10,9 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import Limits
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
-from agent.intake import Intake, salvage
+from agent.intake import Intake
 from agent.mqtt.message import Message
+from agent.replies.addressing import salvage
 from tests.callers import spoken
 from tests.wav_files import sine, wav
 

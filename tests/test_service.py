@@ -14,8 +14,8 @@ from agent.contract.topics import Topics
 from agent.engines.settings import EngineSettings
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Publication, Subscription
-from agent.namesake import NamesakeLives, refuse_second
-from agent.probe import Word
+from agent.presence.namesake import NamesakeLives, refuse_second
+from agent.presence.probe import Word
 from agent.stack import Part, Stack, StackSettings, environment
 from agent.stack.child import ChildError
 from tests.callers import mqtt_caller

@@ -84,15 +84,18 @@ class Database:
 
     async def mend(self) -> None:
         """Opens the file, anew where it is corrupt, and writes first what could not be written and must be."""
-        owed, self._owed = self._owed, []
-        try:
-            reader = await asyncio.to_thread(self._connect, owed)
-        except (OSError, sqlite3.Error) as exc:
-            self._owed = owed + self._owed
-            self._why = exc
-            return
-        self._drop_reader()
-        self._reader = reader
+        while True:
+            owed, self._owed = self._owed, []
+            try:
+                reader = await asyncio.to_thread(self._connect, owed)
+            except (OSError, sqlite3.Error) as exc:
+                self._owed = owed + self._owed
+                self._why = exc
+                return
+            self._drop_reader()
+            self._reader = reader
+            if not self._owed:  # nothing came to be owed meanwhile, which would wait for the next time it is broken
+                break
         self._why = None
         self.broken = False
         logger.warning("the journal can be written again")
@@ -129,7 +132,7 @@ class Database:
         done.add_done_callback(_retrieved)
         write = _Write(statement, done, clip, drops, owed)
         if self.broken:
-            self._fail(write, self._error())
+            self._owe(write, self._error())
             return done
         if not self._waiting:
             self._progress_at = time.monotonic()
@@ -205,17 +208,18 @@ class Database:
                 if not write.done.done():
                     write.done.set_result(None)
                 continue
+            error = StorageError(f"the journal cannot be written: {exc}")
             if is_of_the_disk(exc):
                 self._break(exc)
-            else:
+                self._owe(write, error)
+            else:  # it would fail again
                 logger.error("not written: %s", write.statement.sql, exc_info=exc)
-            self._fail(write, StorageError(f"the journal cannot be written: {exc}"))
+                _refuse(write, error)
 
-    def _fail(self, write: _Write, error: StorageError) -> None:
+    def _owe(self, write: _Write, error: StorageError) -> None:
         if write.owed:
             self._owed.append(write.owed)
-        if not write.done.done():
-            write.done.set_exception(error)
+        _refuse(write, error)
 
     def _break(self, exc: Exception) -> None:
         if not is_corrupt(self._why):  # which all that fails afterwards comes from
@@ -239,6 +243,11 @@ class Database:
         if self._reader:
             self._reader.close()
             self._reader = None
+
+
+def _refuse(write: _Write, error: StorageError) -> None:
+    if not write.done.done():
+        write.done.set_exception(error)
 
 
 def _retrieved(done: asyncio.Future[None]) -> None:

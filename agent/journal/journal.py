@@ -82,11 +82,21 @@ class Journal:
 
         `begun`: an attempt is being made already.
         """
+        # Its sender is told that it is not taken on, whatever the disk kept of it.
+        refused = Statement(statements.DROP_UNANSWERED, tuple(admitted.key))
+        return self._write(statements.ADMIT, admitted, begun=begun, owed=refused)
+
+    def keep(self, admitted: Admitted, *, begun: bool) -> None:
+        """Writes a request that is at hand down again, soon, where the file that had it was set aside."""
+        if not self._database.read(statements.KNOWN, *admitted.key):
+            self._write(statements.KEEP, admitted, begun=begun, owed=None)
+
+    def _write(self, sql: str, admitted: Admitted, *, begun: bool, owed: Statement | None) -> Awaitable[None]:
         name = clip_name(*admitted.key, admitted.arrived_at) if admitted.clip is not None else None
         moment = Moment.now(wall_s=admitted.arrived_at)
         return self._database.write(
             Statement(
-                statements.ADMIT,
+                sql,
                 (
                     *admitted.key,
                     admitted.operation.value,
@@ -99,8 +109,7 @@ class Journal:
                 ),
             ),
             clip=(name, admitted.clip) if name and admitted.clip is not None else None,
-            # Its sender was told that it is not taken on, whatever the disk kept of it.
-            owed=Statement(statements.DROP_UNANSWERED, tuple(admitted.key)),
+            owed=owed,
         )
 
     def begun(self, key: RunKey) -> Awaitable[None]:
@@ -135,9 +144,9 @@ class Journal:
             self._forget()
         return done
 
-    def delivered(self, key: RunKey) -> None:
-        """Notes, soon, that the broker has the reply."""
-        noted = Statement(statements.DELIVERED, tuple(key))
+    def delivered(self, key: RunKey, reply: bytes) -> None:
+        """Notes, soon, that the broker has `reply`, unless the request has got another one since."""
+        noted = Statement(statements.DELIVERED, (*key, reply))
         self._database.write(noted, owed=noted)
 
     def answered(self, key: RunKey) -> Answered | None:

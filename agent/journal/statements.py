@@ -8,6 +8,8 @@ INSERT OR REPLACE INTO request
     reply_topic, correlation_data, arrived_at, boot_id, boot_s, attempts)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+KEEP = ADMIT.replace("OR REPLACE", "OR IGNORE")
+"""The same, unless there is a row."""
 COUNT_ATTEMPT = "UPDATE request SET attempts = max(0, attempts + ?) WHERE client = ? AND id = ? AND reply IS NULL"
 ANSWER = """
 INSERT INTO request
@@ -18,7 +20,7 @@ ON CONFLICT (client, id) DO UPDATE SET
     answered_at = excluded.answered_at, boot_id = excluded.boot_id, boot_s = excluded.boot_s
 """
 """Also where there is no row any more: its file was moved aside meanwhile."""
-DELIVERED = "UPDATE request SET delivered = 1 WHERE client = ? AND id = ?"
+DELIVERED = "UPDATE request SET delivered = 1 WHERE client = ? AND id = ? AND reply = ?"
 DROP_UNANSWERED = "DELETE FROM request WHERE client = ? AND id = ? AND reply IS NULL"
 FORGET = """
 DELETE FROM request WHERE rowid IN (
@@ -34,6 +36,7 @@ DELETE FROM request WHERE rowid IN (
 
 OUTCOME = "SELECT digest, reply FROM request WHERE client = ? AND id = ? AND reply IS NOT NULL"
 REPLY = "SELECT reply, reply_topic, correlation_data FROM request WHERE client = ? AND id = ? AND reply IS NOT NULL"
+KNOWN = "SELECT 1 FROM request WHERE client = ? AND id = ?"
 UNANSWERED = """
 SELECT client, id, operation, envelope, clip, reply_topic, correlation_data, attempts, arrived_at, boot_id, boot_s
 FROM request WHERE reply IS NULL ORDER BY rowid

@@ -170,6 +170,7 @@ class MqttClient:
             all_granted = self._subscriptions.answered(mid, refusals)
         except SubscriptionRefused as exc:
             self.link_lost(str(exc))
+            self._link.cut()  # to ask again, after a pause, on another one
             return
         if all_granted and self._welcome:
             self._begin(self._welcome)

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Cancel
-from agent.contract.terms import is_id
 from agent.journal.entries import RunKey
+from agent.operations.in_short import bare_id
 from agent.pipeline.admission import Admission
-
-_MAX_BYTES = 1_024
 
 
 def read(payload: bytes) -> Cancel:
     """Which requests `payload` means: JSON, or a bare id. Raises ContractError."""
-    if len(payload) > _MAX_BYTES:
-        message = f"a cancel has {len(payload)} bytes; {_MAX_BYTES} are the most"
-        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, limit=_MAX_BYTES, actual=len(payload))
-    bare = payload.decode("utf-8", "replace").strip()
-    if is_id(bare):
-        return Cancel(id=bare)
-    if not bare.startswith("{"):
-        raise ContractError(ErrorCode.BAD_REQUEST, "neither an id nor JSON with one", field="id", reason="bad_id")
+    if found := bare_id(payload, what="a cancel", field="id"):
+        return Cancel(id=found)
     return Cancel.decode(payload)
 
 

@@ -8,24 +8,16 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.lookup import Found
 from agent.contract.messages import Lookup
 from agent.contract.reply import Reply
-from agent.contract.terms import RunState, is_id
+from agent.contract.terms import RunState
 from agent.journal.entries import Answered, RunKey
+from agent.operations.in_short import bare_id
 from agent.pipeline.admission import Admission
-
-_MAX_BYTES = 1_024
 
 
 def read(payload: bytes) -> Lookup:
     """Which request `payload` means: JSON, or a bare id. Raises ContractError."""
-    if len(payload) > _MAX_BYTES:
-        message = f"a lookup has {len(payload)} bytes; {_MAX_BYTES} are the most"
-        raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, message, limit=_MAX_BYTES, actual=len(payload))
-    bare = payload.decode("utf-8", "replace").strip()
-    if is_id(bare):
-        return Lookup(request_id=bare)
-    if not bare.startswith("{"):
-        message = "neither an id nor JSON with one"
-        raise ContractError(ErrorCode.BAD_REQUEST, message, field="request_id", reason="bad_id")
+    if found := bare_id(payload, what="a lookup", field="request_id"):
+        return Lookup(request_id=found)
     asked = Lookup.decode(payload)
     if asked.id == asked.request_id:
         message = "the lookup needs an id of its own: its answer would look like the request's"

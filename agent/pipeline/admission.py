@@ -12,9 +12,9 @@ from agent.contract.limits import Limits
 from agent.contract.terms import RunState
 from agent.errors import Busy, NotReady
 from agent.journal.entries import RunKey
-from agent.pipeline.line import Line
 from agent.pipeline.load import Excess, Holdings, Load
 from agent.pipeline.pace import Expected, Pace
+from agent.pipeline.queue import Queue
 from agent.pipeline.run import Run
 
 _TELL_INTERVAL_S = 1.0
@@ -45,9 +45,9 @@ class Admission:
         self._open = False
         self._held: dict[RunKey, Run] = {}
         self._holdings = Holdings(limits, trusted)
-        self._line: Line[Run] = Line()
+        self._queue: Queue[Run] = Queue()
         self._called: dict[Run, asyncio.Future[None]] = {}
-        """Who waits in the line for this."""
+        """Who waits in the queue for this."""
         self._began: dict[Run, float] = {}
         """When those who have their turn began."""
         self._pace = Pace(max_concurrent)
@@ -83,24 +83,29 @@ class Admission:
         self._open = True
         self._call()
 
+    @property
+    def held(self) -> list[Run]:
+        """All runs that have no reply yet."""
+        return list(self._held.values())
+
     def find(self, key: RunKey) -> Run | None:
         """The run of this request, if it has no reply yet."""
         return self._held.get(key)
 
     def of_client(self, client: str) -> list[Run]:
         """The runs of `client` that have no reply yet."""
-        return [run for run in self._held.values() if run.key.client == client]
+        return [run for run in self.held if run.key.client == client]
 
     def standing(self, run: Run) -> Standing:
         """Where `run`, which is held, is."""
         if run in self._began or run.begun:
             return Standing(RunState.RUNNING)
-        is_about_to_wait = run not in self._line
+        is_about_to_wait = run not in self._queue
         if is_about_to_wait:
             self._join(run)
         standing = next(standing for who, standing in self._standings() if who is run)
         if is_about_to_wait:
-            self._line.leave(run)
+            self._queue.leave(run)
         return standing
 
     def admit(self, run: Run, *, exempt: bool = False) -> None:
@@ -132,19 +137,19 @@ class Admission:
             self._leave(run)
 
     def _join(self, run: Run) -> None:
-        self._line.join(run, client=run.key.client, priority=run.admitted.request.priority)
+        self._queue.join(run, client=run.key.client, priority=run.admitted.request.priority)
 
     def _call(self) -> None:
         """Gives the turns that are free to those who are next."""
-        while self._open and len(self._line) and len(self._began) < self._max_concurrent:
-            run = self._line.call()
+        while self._open and len(self._queue) and len(self._began) < self._max_concurrent:
+            run = self._queue.call()
             called = self._called.pop(run)
             if not called.done():  # else it has just been cancelled, and is about to leave
                 self._began[run] = _now()
                 called.set_result(None)
 
     def _leave(self, run: Run) -> None:
-        self._line.leave(run)
+        self._queue.leave(run)
         self._called.pop(run, None)
         began = self._began.pop(run, None)
         if began is not None:
@@ -153,17 +158,17 @@ class Admission:
 
     def _forecast(self) -> Iterator[Expected[Run]]:
         running = ((run, _now() - began) for run, began in self._began.items())
-        return self._pace.forecast(running, self._line.order())
+        return self._pace.forecast(running, self._queue.order())
 
     def _standings(self) -> Iterator[tuple[Run, Standing]]:
-        """How those in the line stand, in their order."""
-        waiting = (expected for expected in self._forecast() if expected.who in self._line)
+        """How those in the queue stand, in their order."""
+        waiting = (expected for expected in self._forecast() if expected.who in self._queue)
         for position, expected in enumerate(waiting):
             eta_ms = round(expected.begins_s * 1_000) if self._open else None
             yield expected.who, Standing(RunState.QUEUED, position, eta_ms)
 
     def _tell_soon(self, run: Run) -> None:
-        """Tells `run` how it stands, at once, and from now on all of them as long as there is a line."""
+        """Tells `run` how it stands, at once, and from now on all of them as long as there is a queue."""
         if run.is_read:
             self._tell(run, self.standing(run))
         if self._telling is None:
@@ -173,7 +178,7 @@ class Admission:
         self._telling = None
         for run, standing in self._standings():
             self._tell(run, standing)
-        if len(self._line):
+        if len(self._queue):
             self._telling = asyncio.get_running_loop().call_later(_TELL_INTERVAL_S, self._tell_all)
 
     @staticmethod

@@ -54,6 +54,11 @@ class Run:
         """How long ago its deadline passed [s]; 0 where it did not."""
         return max(0.0, -self._left_s)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is being stopped, or is."""
+        return self._cancelled is not None
+
     def cancel(self, reason: CancelReason = "caller") -> None:
         """Stops the run, wherever it is; its terminal reply says so."""
         if self._cancelled:

@@ -30,15 +30,16 @@ def add_rules(path: Path, user: str, lines: Iterable[str]) -> bool:
     return True
 
 
-def remove_rules(path: Path, user: str, lines: Iterable[str]) -> bool:
-    """Removes those of `lines` that `user` has, and a heading with nothing left below it; whether there was any.
+def remove_rules(path: Path, user: str, lines: Iterable[str] | None = None) -> bool:
+    """Removes those of `lines` that `user` has, else all, and a heading with nothing left below it; whether any.
 
     Raises ProvisionError where the file cannot be read or written.
     """
-    unwanted = {line.strip() for line in lines}
+    unwanted = None if lines is None else {line.strip() for line in lines}
     with locked(path.parent):
         before = read(path).splitlines()
-        gone = {number for number in _rules_of(user, before) if before[number].strip() in unwanted}
+        owned = _rules_of(user, before)
+        gone = {number for number in owned if unwanted is None or before[number].strip() in unwanted}
         if not gone:
             return False
         kept = [line for number, line in enumerate(before) if number not in gone]

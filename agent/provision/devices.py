@@ -8,7 +8,7 @@ from datetime import date
 from enum import Enum
 from pathlib import Path
 
-from agent.contract.terms import DEFAULT_BASE, HTTP_CLIENT_PREFIX, is_id
+from agent.contract.terms import HTTP_CLIENT_PREFIX, is_id
 from agent.contract.topics import Topics
 from agent.provision.acl import add_rules, remove_rules
 from agent.provision.authority import Authority
@@ -119,7 +119,7 @@ class Devices:
         self._folder.check()
         if name not in {one.name for one in self.known()}:
             raise ProvisionError(f"there is no user {name}; `edgevoice provision --list` shows those there are")
-        remove_rules(self._folder.acl, name, _operator_rules(name))
+        remove_rules(self._folder.acl, name)  # the next one of that name is another one
         remove_password(self._folder.passwords, name)
         return Untold(self._cut_off(name, self._serials(name)))
 
@@ -187,5 +187,5 @@ def _check_name(order: Order) -> None:
         raise ProvisionError(f"the rules make {name} an operator: say so with --operator, or choose another name")
 
 
-def _operator_rules(name: str, base: str = DEFAULT_BASE) -> Iterable[str]:
+def _operator_rules(name: str, base: str) -> Iterable[str]:
     return (f"topic write {base}/+/admin/{name}/#", f"topic read {base}/clients/+/status")

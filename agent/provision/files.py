@@ -11,6 +11,8 @@ from pathlib import Path
 
 from agent.errors import UserError
 
+_LOCK = ".edgevoice.lock"
+
 
 class ProvisionError(UserError):
     """Why a user of the broker cannot be made, changed or taken away, and what to do about it."""
@@ -18,11 +20,12 @@ class ProvisionError(UserError):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Waits until no other of us edits what is in `folder`. Raises ProvisionError where it cannot be opened."""
+    """Waits until no other of us edits what is in `folder`. Raises ProvisionError where it cannot be written."""
+    lock = folder / _LOCK  # not the folder itself: whoever may read that could keep us waiting
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as exc:
-        raise cannot("opened", folder, exc) from exc
+        raise cannot("opened", lock, exc) from exc
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -46,6 +49,8 @@ def replace(path: Path, content: str | bytes, *, mode: int = 0o640) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     path = path.resolve()  # a link stays a link
+    if path.exists() and not path.is_file():
+        raise ProvisionError(f"{path} is no file")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

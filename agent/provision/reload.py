@@ -52,7 +52,11 @@ def _signalled(pid_file: Path) -> str:
 
 
 def _by_systemd(verb: str) -> str:
-    by_hand = f"reload it by hand: {BY_HAND}" if verb == "reload" else "end the broker and start it again by hand"
+    by_hand = (
+        f"name its --pid-file, or reload it by hand: {BY_HAND}"
+        if verb == "reload"
+        else "end the broker and start it again by hand"
+    )
     if shutil.which("systemctl") is None:
         raise ProvisionError(f"there is no systemd here to {verb} the broker by; {by_hand}")
     argv = ["systemctl", verb, _UNIT]

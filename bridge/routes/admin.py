@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from agent.contract.admin import Health, ModelList
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import ID_PATTERN, AdminOperation, Status
-from bridge.access import CallerDep
+from bridge.access.access import CallerDep
 from bridge.errors import failed
 from bridge.openapi import PROBLEMS
 from bridge.state import AgentDep, SettingsDep

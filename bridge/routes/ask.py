@@ -15,14 +15,14 @@ from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.reply import Reply
 from agent.contract.terms import ReplyMode, Status
-from bridge.access import CallerDep
+from bridge.access.access import CallerDep
 from bridge.errors import NotAcceptable, failed
 from bridge.forms import read_request
 from bridge.negotiation import JSON, RESPOND_ASYNC, WAV, choose, prefers_async
 from bridge.openapi import ASK, ASK_RESPONSES
 from bridge.progress import Progress
-from bridge.roll import Key
 from bridge.state import AgentDep, SettingsDep, WaitingDep
+from bridge.workers.roll import Key
 
 _MAX_HEADER_CHARS = 4_096
 

@@ -10,7 +10,7 @@ from fastapi import Request as HttpRequest
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.lookup import Found
 from agent.contract.terms import ID_PATTERN, RunState
-from bridge.access import Caller, CallerDep
+from bridge.access.access import Caller, CallerDep
 from bridge.agent import Agent
 from bridge.negotiation import JSON
 from bridge.openapi import PROBLEMS
@@ -51,7 +51,7 @@ async def stop(http: HttpRequest, request_id: RequestId, caller: CallerDep, agen
 async def _find(agent: Agent, caller: Caller, request_id: str) -> Found:
     found = await agent.lookup(request_id, client=caller.client)
     if found is None:
-        message = f"the agent knows no request {request_id} of yours; send it again"
+        message = f"the agent knows no request {request_id} of yours; whoever wants its answer sends it again"
         raise ContractError(ErrorCode.NOT_FOUND, message, field="id")
     return found
 

@@ -143,3 +143,32 @@ def _reply(caller):
     while (message := caller.next()).topic.endswith("/event"):
         pass
     return json.loads(message.payload)
+
+
+def test_asked_again_right_after_a_cancel_it_is_begun_anew(caller):
+    request_id = begun(caller, "llm")
+    caller.client.publish(caller.request("cancel"), request_id, 1)
+    caller.publish(caller.request(), {"id": request_id, "stream": {}, "text": "Hi"})
+    assert caller.reply(request_id)["status"] == "cancelled"
+    while json.loads(caller.next(f"{caller.reply_topic(request_id)}/event").payload)["type"] != "token":
+        pass
+    caller.publish(caller.request("cancel"), request_id)
+    assert caller.reply(request_id)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("operation", "payload"),
+    [
+        ("cancel", {"id": "ID", "session_id": "kitchen"}),
+        ("lookup", {"id": "ID", "request_id": "ID"}),
+        ("chat", {"id": "ID", "unheard_of": 1}),
+    ],
+)
+def test_what_cannot_be_read_speaks_on_no_topic_of_a_run(caller, operation, payload):
+    request_id = begun(caller, "llm")
+    caller.publish(caller.request(operation), json.dumps(payload).replace("ID", request_id))
+    caller.publish(caller.request("cancel"), request_id)
+    heard = [caller.next() for _ in range(2)]
+    outcomes = {message.topic: json.loads(message.payload)["status"] for message in heard}
+    assert outcomes.pop(caller.reply_topic(request_id)) == "cancelled"
+    assert list(outcomes.values()) == ["error"]

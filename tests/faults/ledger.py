@@ -22,12 +22,14 @@ Outcome = dict[str, Any]
 _NOT_TAKEN_ON = {ErrorCode.BUSY, ErrorCode.AGENT_OFFLINE, ErrorCode.BROKER_UNAVAILABLE, ErrorCode.RATE_LIMITED}
 """Codes that say: nothing was done, and nothing written down; the same id may be asked again."""
 STORAGE_UNAVAILABLE = "storage_unavailable"
+_LATER = {STORAGE_UNAVAILABLE, "loading"}
+"""Reasons that say the same."""
 
 
 def refused(reply: Outcome) -> bool:
     """Whether the agent took the request not on, so that it is no outcome of it."""
     error = reply.get("error") or {}
-    return error.get("code") in {code.value for code in _NOT_TAKEN_ON} or error.get("reason") == STORAGE_UNAVAILABLE
+    return error.get("code") in {code.value for code in _NOT_TAKEN_ON} or error.get("reason") in _LATER
 
 
 def _outcome(reply: dict[str, Any]) -> Outcome:

@@ -75,6 +75,30 @@ async def test_it_is_not_whole_while_the_disk_is_full(path):
         await until_mended(journal)
 
 
+async def test_what_comes_to_be_owed_while_it_is_mended_is_written_before_it_is_whole(path, monkeypatch):
+    async with opened(path) as journal:
+        await journal.admit(admitted())
+        with full_disk():
+            await asyncio.gather(journal.admit(admitted("other")), return_exceptions=True)
+        connect = journal._database._connect
+
+        def slowly(owed):
+            reader = connect(owed)
+            if not answering:
+                answering.append(asyncio.run_coroutine_threadsafe(answer(), loop))
+                answering[0].result()
+            return reader
+
+        async def answer():
+            await asyncio.gather(journal.answer(admitted(), b"{}"), return_exceptions=True)
+
+        answering = []
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(journal._database, "_connect", slowly)
+        await until_mended(journal)
+        assert left(journal) == []
+
+
 async def test_what_became_of_requests_meanwhile_is_written_when_it_can_be(path):
     spoken = admitted("spoken", clip=b"RIFF")
     async with opened(path) as journal:
@@ -82,7 +106,7 @@ async def test_what_became_of_requests_meanwhile_is_written_when_it_can_be(path)
         with full_disk():
             outcomes = await asyncio.gather(journal.answer(spoken, b"reply"), return_exceptions=True)
             assert isinstance(outcomes[0], StorageError)
-            journal.delivered(spoken.key)
+            journal.delivered(spoken.key, b"reply")
         await until_mended(journal)
         answered = journal.answered(spoken.key)
         assert answered
@@ -144,6 +168,20 @@ async def test_what_ran_when_it_turned_out_corrupt_has_its_outcome_in_the_new_on
         answered = journal.answered(admitted().key)
         assert answered
         assert (answered.reply, answered.digest) == (b"reply", admitted().digest)
+
+
+async def test_what_is_at_hand_is_kept_in_the_new_one_too(path):
+    async with opened(path) as journal:
+        for request_id in ("running", "answered"):
+            await journal.admit(admitted(request_id, clip=b"RIFF"))
+        journal._database._break(sqlite3.DatabaseError("database disk image is malformed"))
+        await until_mended(journal)
+        await journal.answer(admitted("answered", clip=b"RIFF"), b"reply")
+        for request_id in ("running", "answered"):
+            journal.keep(admitted(request_id, clip=b"RIFF"), begun=True)
+    async with opened(path) as journal:
+        [entry] = journal.unanswered()
+        assert (entry.admitted, entry.attempts) == (admitted("running", clip=b"RIFF"), 1)
 
 
 async def test_few_files_are_kept_aside(path):

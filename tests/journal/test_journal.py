@@ -58,7 +58,7 @@ async def test_a_reply_is_undelivered_until_the_broker_has_it(path):
         for request_id in ("sent", "unsent"):
             await journal.admit(admitted(request_id))
             await journal.answer(admitted(request_id), b"reply")
-        journal.delivered(admitted("sent").key)
+        journal.delivered(admitted("sent").key, b"reply")
     async with opened(path) as journal:
         [key] = journal.undelivered()
         assert key == admitted("unsent").key
@@ -249,3 +249,13 @@ def test_the_digest_sees_what_is_asked_not_how_it_was_sent():
     assert as_sent_again.digest == admitted().digest
     assert admitted(text="Ho").digest != admitted().digest
     assert admitted(clip=b"RIFF").digest != admitted().digest
+
+
+async def test_what_is_said_of_a_former_reply_is_not_said_of_the_next(path):
+    async with opened(path) as journal:
+        for reply in (b"cancelled", b"ok"):
+            await journal.admit(admitted())
+            await journal.answer(admitted(), reply)
+        journal.delivered(admitted().key, b"cancelled")
+    async with opened(path) as journal:
+        assert journal.undelivered() == [admitted().key]

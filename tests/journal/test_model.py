@@ -50,7 +50,7 @@ class Model:
             row["attempts"] += 1
         elif step == "interrupt" and open_:
             row["attempts"] = max(0, row["attempts"] - 1)
-        elif step == "deliver" and row:
+        elif step == "deliver" and row and row["reply"] is not None:
             row["delivered"] = True
         elif step == "forget":
             self.rows = {number: row for number, row in self.rows.items() if row["reply"] is None}
@@ -75,7 +75,7 @@ async def do(journal, step, number):
     elif step == "answer":
         await journal.answer(request, b"reply %d" % number)
     elif step == "deliver":
-        journal.delivered(request.key)
+        journal.delivered(request.key, b"reply %d" % number)
     elif step == "forget":
         journal._bounds = Bounds(dedup_window_s=-1.0)
         journal._forget()

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from agent.provision.acl import add_rules, remove_rules
-from agent.provision.files import ProvisionError
+from agent.provision.files import ProvisionError, replace
 
 RULES = """\
 # Who may use which topic.
@@ -83,11 +83,25 @@ def test_owner_and_mode_stay_and_a_link_stays_a_link(acl, tmp_path):
     assert status.st_mode & 0o7777 == 0o604
     if os.geteuid() == 0:
         assert (status.st_uid, status.st_gid) == (12_345, 54_321)
-    assert {path.name for path in tmp_path.iterdir()} == {"acl", "link"}, "nothing is left beside it"
+    assert {path.name for path in tmp_path.iterdir()} == {"acl", "link", ".edgevoice.lock"}
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ProvisionError, match=f"{tmp_path}/acl cannot be read"):
         add_rules(tmp_path / "acl", "bridge", NEW)
-    with pytest.raises(ProvisionError, match="nowhere cannot be opened"):
+    with pytest.raises(ProvisionError, match=r"nowhere/\.edgevoice\.lock cannot be opened"):
         add_rules(tmp_path / "nowhere" / "acl", "bridge", NEW)
+
+
+def test_a_user_that_is_gone_has_no_rules_left(acl):
+    add_rules(acl, "bridge", NEW)
+    assert remove_rules(acl, "bridge")
+    assert not remove_rules(acl, "bridge")
+
+
+def test_what_is_no_file_is_left_alone(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ProvisionError, match="is no file"):
+        replace(pipe, "text")
+    assert pipe.is_fifo()

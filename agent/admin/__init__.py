@@ -1,0 +1,1 @@
+"""What operators may ask: who may, and what is done about it."""

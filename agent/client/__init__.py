@@ -1,0 +1,6 @@
+"""The requester's side of the contract: what programs, the bridge and our own commands ask the agent by."""
+
+from agent.client.client import AgentClient
+from agent.client.exchange import NoReply
+
+__all__ = ["AgentClient", "NoReply"]

@@ -1,0 +1,223 @@
+"""The runs at hand: written down, performed, answered once; whatever goes wrong in one becomes its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from agent.contract.errors import ContractError
+from agent.contract.events import EventType
+from agent.errors import Busy, StorageError, internal
+from agent.journal.entries import Admitted, ReplyTo, RunKey
+from agent.journal.journal import Journal
+from agent.logs import current_run
+from agent.mqtt.message import Message
+from agent.operations import PLANS
+from agent.pipeline.admission import Admission
+from agent.pipeline.run import Run
+from agent.pipeline.stages import Stages
+from agent.replies.replies import Replies
+from agent.runs.answers import Answers
+from agent.runs.revival import revived
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MAX_REPLY_TOPICS = 4
+"""One request may have its reply sent to this many topics, by being sent again; each costs a whole reply."""
+
+
+@dataclass
+class _Unwritten:
+    """A request that a crash would still lose, and who is told once it does not."""
+
+    messages: list[Message] = field(default_factory=list)
+    being_written: bool = False
+    """Whether the journal has begun with it."""
+
+
+class Runs:
+    """Every request that was taken on and has no reply yet."""
+
+    def __init__(
+        self,
+        *,
+        agent: str,
+        admission: Admission,
+        journal: Journal,
+        stages: Stages,
+        replies: Replies,
+        ack: Callable[[Message], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """`ack` is told of each message once a crash cannot lose it; `on_change` when a run begins or ends."""
+        self._admission = admission
+        self._journal = journal
+        self._stages = stages
+        self._replies = replies
+        self._answers = Answers(agent=agent, journal=journal, replies=replies)
+        self._ack = ack
+        self._on_change = on_change
+        self._unwritten: dict[RunKey, _Unwritten] = {}
+        self._afterwards: dict[RunKey, list[Callable[[], None]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def begin(self, admitted: Admitted, message: Message) -> None:
+        """Takes a request on. ContractError: it cannot be done, there is no room, or nothing can be written down."""
+        self._journal.check()
+        run = self._run(admitted)
+        self._admission.admit(run)
+        self._unwritten[run.key] = _Unwritten([message])
+        self._start(self._take_on(run, first=not message.redelivered), run)
+
+    def join(self, run: Run, to: ReplyTo, message: Message) -> None:
+        """The same request once more: it waits for the same reply. Busy where it would go to too many topics."""
+        if len(run.reply_to | {to}) > _MAX_REPLY_TOPICS:
+            raise Busy(f"{run.key} has its reply sent to enough topics", retry_after_ms=1_000, limit=_MAX_REPLY_TOPICS)
+        run.reply_to.add(to)
+        if run.key in self._unwritten:
+            self._unwritten[run.key].messages.append(message)
+        else:
+            self._ack(message)
+
+    def after(self, run: Run, do: Callable[[], None]) -> None:
+        """Calls `do` once `run`, which is held, has its outcome."""
+        self._afterwards.setdefault(run.key, []).append(do)
+
+    def resume(self) -> None:
+        """Takes up what an earlier process left: sends its unsent replies, runs what has none.
+
+        What it had begun goes first, one after the other: if one of them ended the agent, no other is blamed for it.
+        """
+        try:
+            self._answers.resume()
+            for run in self._admission.held:
+                if run.key not in self._unwritten:
+                    self._journal.keep(run.admitted, begun=run.begun)
+            left = self._journal.unanswered(unless=self._admission.find)
+        except StorageError as exc:
+            logger.warning("nothing is resumed before the journal can be read: %s", exc.message)
+            return
+        former: asyncio.Task[None] | None = None
+        for entry in sorted(left, key=lambda entry: entry.attempts == 0):
+            run, error = revived(entry, self._run)
+            self._admission.admit(run, exempt=True)
+            work = self._answer_alone(run, error) if error else self._see_through(run, self._turn_again(run, former))
+            task = self._start(work, run)
+            former = task if entry.attempts and not error else former
+
+    async def finish(self, grace_s: float) -> None:
+        """Waits up to `grace_s` for the runs at hand, then leaves the rest to the journal."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._answers.close()
+
+    def _run(self, admitted: Admitted, age_s: float = 0.0) -> Run:
+        plan = PLANS[admitted.operation](admitted.request, admitted.clip)
+        emit = self._replies.emitter(admitted.request, admitted.reply_to)
+        return Run(admitted, plan, emit, age_s=age_s)
+
+    def _start(self, work: Coroutine[Any, Any, T], run: Run) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, name=f"run[{run.key}]")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _take_on(self, run: Run, *, first: bool) -> None:
+        """The run begins while it is being written down; nobody is told of its outcome before it is.
+
+        One that is not there for the `first` time begins after that: it may have ended the agent before it was counted.
+        """
+        writing = self._start(self._write_down(run), run)
+        turn = self._turn(run) if first else self._turn_again(run, writing)
+        await self._see_through(run, turn, writing)
+
+    async def _answer_alone(self, run: Run, error: ContractError) -> None:
+        async with self._held(run):
+            await self._answers.give(run, error)
+
+    async def _see_through(
+        self,
+        run: Run,
+        turn: AbstractAsyncContextManager[None],
+        writing: asyncio.Task[StorageError | None] | None = None,
+    ) -> None:
+        async with self._held(run):
+            error = await self._perform(run, turn)
+            unwritten = await writing if writing else None
+            if unwritten:
+                self._answers.refuse(run, unwritten)
+            else:
+                await self._answers.give(run, error)
+
+    @asynccontextmanager
+    async def _held(self, run: Run) -> AsyncIterator[None]:
+        current_run.set(str(run.key))
+        self._on_change()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if run.begun:
+                self._journal.interrupted(run.key)
+            raise
+        finally:
+            self._admission.release(run)
+            self._on_change()
+            for do in self._afterwards.pop(run.key, ()):
+                do()
+
+    @asynccontextmanager
+    async def _turn(self, run: Run) -> AsyncIterator[None]:
+        async with self._admission.turn(run):
+            unwritten = self._unwritten.get(run.key)
+            if not unwritten or unwritten.being_written:
+                self._journal.begun(run.key)
+            yield
+
+    @asynccontextmanager
+    async def _turn_again(self, run: Run, former: asyncio.Task[Any] | None) -> AsyncIterator[None]:
+        """Waits for the `former` task, too; that this run may end the agent is written down before it can."""
+        if former:
+            await asyncio.wait({former})
+        async with self._admission.turn(run):
+            with suppress(StorageError):  # a run that cannot be counted is better than none
+                await self._journal.begun(run.key)
+            yield
+
+    async def _write_down(self, run: Run) -> StorageError | None:
+        """Journal first, then the acknowledgement; a run that cannot be written down ends."""
+        current_run.set(str(run.key))
+        await asyncio.sleep(0)  # one that begins at once has done so now: one commit has both
+        unwritten = self._unwritten[run.key]
+        unwritten.being_written = True
+        error: StorageError | None = None
+        try:
+            await self._journal.admit(run.admitted, begun=run.begun)
+        except StorageError as exc:
+            error = exc
+            run.cancel()
+        finally:
+            del self._unwritten[run.key]
+        for message in unwritten.messages:
+            self._ack(message)
+        return error
+
+    async def _perform(self, run: Run, turn: AbstractAsyncContextManager[None]) -> ContractError | None:
+        """The boundary: only the agent's own end stops it otherwise."""
+        try:
+            run.tell(EventType.ACCEPTED)
+            await run.perform(self._stages, turn)
+        except ContractError as exc:
+            return exc
+        except Exception:
+            logger.exception("the run failed")
+            return internal()
+        return None

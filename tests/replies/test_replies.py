@@ -1,0 +1,146 @@
+"""The way back: events end where nobody hears them, and give way to replies where the broker cannot take all."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from agent.contract.errors import ErrorCode
+from agent.contract.events import Event, EventType
+from agent.contract.lookup import Found
+from agent.contract.messages import Request, StreamOptions
+from agent.contract.reply import Reply
+from agent.contract.terms import RunState, Status
+from agent.contract.topics import Topics
+from agent.errors import Busy, Expired
+from agent.journal.entries import ReplyTo, RunKey
+from agent.mqtt.client import MqttClient
+from agent.mqtt.message import Delivery
+from agent.replies.replays import Replays
+from agent.replies.replies import Replies
+from tests.fakes import FakeMqtt
+
+pytestmark = pytest.mark.anyio
+
+KEY = RunKey("demo", "7")
+TO = ReplyTo("edgevoice/v1/orin/reply/demo/7")
+
+
+def event(text="Hi"):
+    return Event(type=EventType.TOKEN, id="7", seq=0, t_ms=1.0, delta=text)
+
+
+def replies_over(mqtt):
+    return Replies(Topics(), cast("MqttClient", mqtt))
+
+
+def emitter(mqtt):
+    emit = replies_over(mqtt).emitter(Request(text="Hi", stream=StreamOptions()), TO)
+    assert emit
+    return emit
+
+
+def error_in(publication):
+    error = Reply.decode(publication.payload).error
+    assert error
+    return error
+
+
+async def test_events_go_on_until_nobody_hears_them():
+    mqtt = FakeMqtt()
+    emit = emitter(mqtt)
+    emit(event())
+    await asyncio.sleep(0)
+    mqtt.says = Delivery.NO_SUBSCRIBERS
+    emit(event())
+    await asyncio.sleep(0)
+    emit(event())
+    assert [publication.topic for publication in mqtt.published] == [f"{TO.topic}/event"] * 2
+
+
+async def test_events_give_way_where_the_broker_does_not_take_what_there_is():
+    mqtt = FakeMqtt()
+    emit = emitter(mqtt)
+    mqtt.outbox_bytes = 16_000_001
+    emit(event())
+    assert mqtt.published == []
+    mqtt.outbox_bytes = 0
+    emit(event())
+    assert len(mqtt.published) == 1
+
+
+async def test_an_event_that_the_broker_would_not_take_costs_the_run_nothing():
+    mqtt = FakeMqtt(packet_limit=1_000)
+    emitter(mqtt)(event("x" * 2_000))
+    assert mqtt.published == []
+
+
+async def test_where_replies_pile_up_nothing_more_is_promised():
+    mqtt = FakeMqtt()
+    replies = replies_over(mqtt)
+    replies.check_clear()
+    mqtt.outbox_bytes = 32_000_001
+    with pytest.raises(Busy):
+        replies.check_clear()
+    replies.refuse(KEY, TO, Busy("enough", retry_after_ms=100, limit=1, queue_depth=7))
+    [refused] = mqtt.published
+    assert error_in(refused).queue_depth == 7
+
+
+async def test_a_late_request_is_told_that_it_is():
+    mqtt = FakeMqtt()
+    replies_over(mqtt).refuse(KEY, TO, Expired(0))
+    reply = Reply.decode(mqtt.published[0].payload)
+    assert (reply.status, error_in(mqtt.published[0]).code) == (Status.EXPIRED, ErrorCode.EXPIRED)
+
+
+async def test_a_call_is_answered_with_as_much_as_the_broker_takes():
+    whole = Found(state=RunState.DONE, reply=Reply(id="6", status=Status.OK, text="x" * 2_000, agent="orin"))
+    least = whole.model_copy(update={"reply": None})
+    for packet_limit, answered in [(8_000_000, whole), (1_000, least)]:
+        mqtt = FakeMqtt(packet_limit=packet_limit)
+        replies_over(mqtt).answer(KEY, TO, whole, least)
+        [answer] = mqtt.published
+        assert Reply.decode(answer.payload).result == answered.model_dump(mode="json", exclude_none=True)
+
+
+async def test_a_call_whose_answer_does_not_fit_says_so():
+    mqtt = FakeMqtt(packet_limit=1_000)
+    whole = Found(state=RunState.DONE, reply=Reply(id="6", status=Status.OK, text="x" * 2_000, agent="orin"))
+    replies_over(mqtt).answer(KEY, TO, whole)
+    assert error_in(mqtt.published[0]).code is ErrorCode.REPLY_TOO_LARGE
+
+
+class TestReplays:
+    REPLY = Reply(id="7", status=Status.OK, text="noon", agent="orin")
+
+    async def test_while_one_is_on_its_way_others_wait_for_it_and_one_more_follows(self):
+        mqtt = FakeMqtt()
+        mqtt.says = None
+        replays = Replays(replies_over(mqtt))
+        for _ in range(50):
+            replays.send(KEY, TO, self.REPLY)
+        assert len(mqtt.published) == 1
+        assert Reply.decode(mqtt.published[0].payload).replayed
+        mqtt.deliveries[0].set_result(Delivery.DONE)
+        await asyncio.sleep(0)
+        assert len(mqtt.published) == 2, "who asked had the first one already, for all we know"
+        mqtt.deliveries[1].set_result(Delivery.DONE)
+        await asyncio.sleep(0)
+        assert len(mqtt.published) == 2
+
+    async def test_none_is_sent_after_the_end(self):
+        mqtt = FakeMqtt()
+        mqtt.says = None
+        replays = Replays(replies_over(mqtt))
+        for _ in range(2):
+            replays.send(KEY, TO, self.REPLY)
+        mqtt.deliveries[0].cancel()
+        await asyncio.sleep(0)
+        assert len(mqtt.published) == 1
+
+    async def test_where_replies_pile_up_none_is_added(self):
+        mqtt = FakeMqtt()
+        mqtt.outbox_bytes = 32_000_001
+        with pytest.raises(Busy):
+            Replays(replies_over(mqtt)).send(KEY, TO, self.REPLY)
