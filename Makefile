@@ -25,8 +25,9 @@ demo: setup ## Ask it four questions, typed and spoken, over MQTT and HTTP
 run: setup ## Start broker, agent and bridge, until Ctrl-C
 	@$(BIN)/edgevoice up
 
+# Several at once, a file each: most tests wait for processes rather than compute.
 test: setup $(VENV)/engines lint ## Everything that is checked, here and in CI, on every Python at hand
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 	@$(MAKE) --no-print-directory -j3 --output-sync=line $(addprefix test-,$(VERSIONS))
 
 # The others run what depends on the interpreter; they need no more than the package itself.

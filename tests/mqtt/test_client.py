@@ -273,6 +273,8 @@ async def test_two_clients_of_one_id_are_told_and_stop_throwing_each_other_out(b
     ):
         while "most likely another client uses the client id 'same'" not in caplog.text:
             await asyncio.sleep(0.01)
-        await asyncio.wait(
-            {asyncio.create_task(client.wait_connected(20)) for client in (one, other)}, return_when="FIRST_COMPLETED"
-        )
+        waiting = {asyncio.create_task(client.wait_connected(20)) for client in (one, other)}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
