@@ -170,9 +170,9 @@ def test_a_check_that_fails_does_not_hold(managed, caplog):
 async def test_a_journal_whose_thread_hangs_is_seen(tmp_path, monkeypatch):
     hold = threading.Event()
     async with Journal(tmp_path / "journal.db", synchronous="NORMAL") as journal:
-        database = journal._database
-        commit = database._commit
-        monkeypatch.setattr(database, "_commit", lambda group: hold.wait() and commit(group))
+        writer = journal._database._writer
+        commit = writer._commit
+        monkeypatch.setattr(writer, "_commit", lambda group: hold.wait() and commit(group))
         assert journal.waited_s == 0
         writing = journal.begun(RunKey("demo", "1"))
         while not journal.waited_s:

@@ -1,35 +1,21 @@
-"""One SQLite file, one writing thread: what is waiting when a commit begins goes into that commit."""
+"""One SQLite file: what is owed while it cannot be written, and how it is whole again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from agent.errors import StorageError
 from agent.journal.clips import Clips
 from agent.journal.file import JournalFile, Statement, TakenError, is_corrupt, is_of_the_disk
+from agent.journal.writer import Outcome, Write, Writer
 
 logger = logging.getLogger(__name__)
-
-
-class _Write(NamedTuple):
-    statement: Statement
-    done: asyncio.Future[None]
-    clip: tuple[str, bytes] | None
-    drops: str | None
-    owed: Statement | None
-
-
-class _Outcome(NamedTuple):
-    write: _Write
-    error: Exception | None
 
 
 class Database:
@@ -46,15 +32,11 @@ class Database:
         """Whether nothing can be written."""
         self._on_break = on_break
         self._file = JournalFile(path, self.clips, synchronous=synchronous)
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_for_ever, name="journal", daemon=True)
+        self._writer = Writer(self.clips, self._written)
         self._waiting = 0
         self._progress_at = 0.0
         self._owed: list[Statement] = []
         self._why: Exception | None = None
-        self._using = threading.Lock()
-        """Of the writer, which is not replaced by the thread that writes."""
-        self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -80,7 +62,7 @@ class Database:
             raise StorageError(f"the journal {self._file.path} cannot be opened: {exc}") from exc
         except (OSError, sqlite3.Error) as exc:
             self._break(exc)
-        self._thread.start()
+        self._writer.start()
 
     async def mend(self) -> None:
         """Opens the file, anew where it is corrupt, and writes first what could not be written and must be."""
@@ -102,12 +84,11 @@ class Database:
 
     async def close(self) -> None:
         """Commits what waits, then closes the file."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._writer.finish()
         if self.broken and self._owed:
             await self.mend()
         self._drop_reader()
-        self._drop_writer()
+        self._writer.drop()
         self._file.close()
 
     def check(self) -> None:
@@ -130,14 +111,14 @@ class Database:
         """
         done: asyncio.Future[None] = self._loop.create_future()
         done.add_done_callback(_retrieved)
-        write = _Write(statement, done, clip, drops, owed)
+        write = Write(statement, done, clip, drops, owed)
         if self.broken:
             self._owe(write, self._error())
             return done
         if not self._waiting:
             self._progress_at = time.monotonic()
         self._waiting += 1
-        self._queue.put(write)
+        self._writer.put(write)
         return done
 
     def read(self, query: str, *parameters: object) -> list[Any]:
@@ -152,55 +133,14 @@ class Database:
             raise StorageError(f"the journal cannot be read: {exc}") from exc
 
     def _connect(self, owed: Sequence[Statement]) -> sqlite3.Connection:
-        """Replaces the writer, and returns another reader."""
-        with self._using:
-            self._drop_writer()
-            writer = self._file.writer(owed, anew=self.hopeless)
-            self._writer = writer
-            return self._file.reader()
+        """Replaces the writer's connection, and returns another reader."""
+        self._writer.replace(lambda: self._file.writer(owed, anew=self.hopeless))
+        return self._file.reader()
 
-    def _write_for_ever(self) -> None:
-        open_ = True
-        while open_:
-            waiting = [self._queue.get()]
-            while not self._queue.empty():
-                waiting.append(self._queue.get())
-            group = [write for write in waiting if write]
-            open_ = len(group) == len(waiting)
-            if group:
-                with self._using:
-                    outcomes = self._commit(group)
-                self._loop.call_soon_threadsafe(self._settle, outcomes)
+    def _written(self, outcomes: list[Outcome]) -> None:
+        self._loop.call_soon_threadsafe(self._settle, outcomes)
 
-    def _commit(self, group: list[_Write]) -> list[_Outcome]:
-        try:
-            self._transact(group)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes the outcome of who wrote
-            for write in group:
-                if write.clip:
-                    self.clips.remove(write.clip[0])
-            if is_of_the_disk(exc):
-                self._drop_writer()  # what waits behind must fail too: nothing is written out of turn
-            elif len(group) > 1:
-                return [outcome for write in group for outcome in self._commit([write])]
-            return [_Outcome(write, exc) for write in group]
-        for write in group:
-            if write.drops:
-                self.clips.remove(write.drops)
-        return [_Outcome(write, None) for write in group]
-
-    def _transact(self, group: Sequence[_Write]) -> None:
-        if not self._writer:
-            raise sqlite3.OperationalError("it is not open")
-        for write in group:
-            if write.clip:
-                self.clips.write(*write.clip)
-        with self._writer:
-            self._writer.execute("BEGIN IMMEDIATE")
-            for write in group:
-                self._writer.execute(*write.statement)
-
-    def _settle(self, outcomes: list[_Outcome]) -> None:
+    def _settle(self, outcomes: list[Outcome]) -> None:
         self._waiting -= len(outcomes)
         self._progress_at = time.monotonic()
         for write, exc in outcomes:
@@ -216,7 +156,7 @@ class Database:
                 logger.error("not written: %s", write.statement.sql, exc_info=exc)
                 _refuse(write, error)
 
-    def _owe(self, write: _Write, error: StorageError) -> None:
+    def _owe(self, write: Write, error: StorageError) -> None:
         if write.owed:
             self._owed.append(write.owed)
         _refuse(write, error)
@@ -234,18 +174,13 @@ class Database:
     def _error(self) -> StorageError:
         return StorageError(f"the journal cannot be written: {self._why}")
 
-    def _drop_writer(self) -> None:
-        if self._writer:
-            self._writer.close()
-            self._writer = None
-
     def _drop_reader(self) -> None:
         if self._reader:
             self._reader.close()
             self._reader = None
 
 
-def _refuse(write: _Write, error: StorageError) -> None:
+def _refuse(write: Write, error: StorageError) -> None:
     if not write.done.done():
         write.done.set_exception(error)
 

@@ -61,10 +61,6 @@ def _ours() -> Iterator[int]:
     return cycle(random.sample(block, _PORTS_EACH))
 
 
-_claims: list[socket.socket] = []
-"""Held until the process ends."""
-
-
 def _claimed(block: range) -> bool:
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -72,5 +68,5 @@ def _claimed(block: range) -> bool:
     except OSError:
         claim.close()
         return False
-    _claims.append(claim)
+    claim.detach()  # open until the process ends
     return True

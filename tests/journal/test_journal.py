@@ -173,7 +173,7 @@ async def test_a_row_that_cannot_be_read_stops_nobody(path):
 async def test_a_value_that_cannot_be_written_fails_alone(path, monkeypatch):
     async with opened(path) as journal:
         hold = threading.Event()
-        monkeypatch.setattr(journal._database, "_using", _Gate(hold))  # so that all three go into one commit
+        monkeypatch.setattr(journal._database._writer, "_using", _Gate(hold))  # so that all three go into one commit
         writes = [journal.admit(admitted("first"))]
         await asyncio.sleep(0)
         strange = Admitted(RunKey("demo", "strange"), Operation.CHAT, admitted().request, None, ReplyTo("\ud800"), 1.0)
