@@ -101,7 +101,7 @@ class JournalFile:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"PRAGMA user_version = {VERSION}")
             for statement in owed:
-                connection.execute(*statement)
+                _execute_or_give_up(connection, statement)
 
     def _set_aside(self) -> None:
         """What can still be read of it is for a person to find out; a few such files are kept."""
@@ -126,6 +126,16 @@ def is_corrupt(exc: BaseException | None) -> bool:
 def is_of_the_disk(exc: BaseException) -> bool:
     """Whether nothing else can be written either; otherwise it is the one statement that is wrong."""
     return isinstance(exc, (OSError, sqlite3.OperationalError)) or is_corrupt(exc)
+
+
+def _execute_or_give_up(connection: sqlite3.Connection, statement: Statement) -> None:
+    """Lets a statement that is wrong be, which would keep the file from being whole for ever."""
+    try:
+        connection.execute(*statement)
+    except sqlite3.Error as exc:
+        if is_of_the_disk(exc):
+            raise
+        logger.exception("never written: %s", statement.sql)
 
 
 def _locked(path: Path) -> IO[bytes]:

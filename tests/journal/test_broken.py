@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from agent.errors import StorageError
+from agent.journal import statements
+from agent.journal.file import Statement
 from agent.journal.journal import Journal
 from tests.journal.entries import admitted, left
 
@@ -182,6 +184,18 @@ async def test_what_is_at_hand_is_kept_in_the_new_one_too(path):
     async with opened(path) as journal:
         [entry] = journal.unanswered()
         assert (entry.admitted, entry.attempts) == (admitted("running", clip=b"RIFF"), 1)
+
+
+async def test_what_is_owed_and_wrong_does_not_keep_it_broken(path, caplog):
+    async with opened(path) as journal:
+        await journal.admit(admitted())
+        with full_disk():
+            await asyncio.gather(journal.admit(admitted("other")), return_exceptions=True)
+            journal._database._owed.insert(0, Statement(statements.DELIVERED, ("too few",)))
+            journal.interrupted(admitted().key)
+        await until_mended(journal)
+        assert [entry.key.id for entry in left(journal)] == ["r1"]
+    assert "never written: UPDATE request" in caplog.text
 
 
 async def test_few_files_are_kept_aside(path):
