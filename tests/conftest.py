@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -43,3 +44,8 @@ async def broker(broker_folder):
     """A Mosquitto from the shipped files, with the users `agent`, `bridge`, `demo` and `other`."""
     async with Broker(broker_folder, users=(*USERS, "other"), operators=("operator",)) as running:
         yield running
+
+
+def pytest_configure():
+    """What is started by `nohup` ignores hang-ups, and so would every program that the tests start."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
