@@ -106,10 +106,13 @@ def _make(args: argparse.Namespace, devices: Devices) -> None:
         rotate=args.rotate,
     )
     instructions, untold = devices.make(order)
-    print(f"{instructions}\n")
-    if args.operator:
-        print(f"The agent's setting `operators` (EDGEVOICE_OPERATORS) must name {args.device}, too.\n")
-    print(f"Done ({_tell(args, untold)}).")
+    try:
+        told = _tell(args, untold)  # first: whoever reads what follows may hang up in the middle of it
+    finally:
+        print(f"{instructions}\n")
+        if args.operator:
+            print(f"The agent's setting `operators` (EDGEVOICE_OPERATORS) must name {args.device}, too.\n")
+    print(f"Done ({told}).")
 
 
 def _tell(args: argparse.Namespace, untold: Untold) -> str:
