@@ -13,6 +13,9 @@ MAX_HINT_CHARS = 1_000
 MAX_MESSAGES = 256
 MAX_STOP_STRINGS = 16
 MAX_TOKENS = 32_768
+MIN_CHUNK_BYTES = 1_024
+MAX_CHUNK_BYTES = 65_536
+"""Largest chunk of audio, whichever way it goes [bytes]."""
 
 
 class Limits(WireModel):
@@ -24,6 +27,14 @@ class Limits(WireModel):
     """Largest request the agent reads [bytes]; a larger one is `payload_too_large`."""
     max_audio_s: float = Field(default=60.0, gt=0, le=3_600)
     """Longest clip the agent hears [s]; a longer one is `audio_too_long`."""
+    max_upload_s: float = Field(default=600.0, gt=0, le=3_600)
+    """Longest clip that arrives in chunks [s]; a longer one is `audio_too_long`."""
+    max_uploads: int = Field(default=64, ge=1)
+    """Clips that arrive in chunks at once; one more is `busy`."""
+    max_uploads_per_client: int = Field(default=8, ge=1)
+    """The same for one client."""
+    upload_idle_ms: int = Field(default=5_000, ge=100)
+    """Longest pause between two chunks [ms]; past it the clip ends there, or is `expired` where chunks are missing."""
     max_text_chars: int = Field(default=8_000, ge=1)
     """Longest text the agent reads or says [characters]."""
     max_queued: int = Field(default=256, ge=1)

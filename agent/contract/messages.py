@@ -8,8 +8,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 from typing_extensions import Self
 
-from agent.contract.limits import MAX_HINT_CHARS, MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, MAX_TOKENS
-from agent.contract.terms import Id, Mode, ReplyMode, Role
+from agent.contract.limits import (
+    MAX_CHUNK_BYTES,
+    MAX_HINT_CHARS,
+    MAX_MESSAGES,
+    MAX_METADATA_BYTES,
+    MAX_STOP_STRINGS,
+    MAX_TOKENS,
+    MIN_CHUNK_BYTES,
+)
+from agent.contract.terms import AudioFormat, Id, Mode, Operation, ReplyMode, Role
 from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
 
@@ -77,7 +85,9 @@ class VoiceOptions(_Asked):
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     """Pace of the speech, relative to the voice's own."""
     sample_rate: int | None = Field(default=None, ge=8_000, le=48_000)
-    """Samples a second of the reply's WAV [Hz]; the voice's own when left out."""
+    """Samples a second of the reply's audio [Hz]; the voice's own when left out. Opus takes the next one it knows."""
+    format: AudioFormat = AudioFormat.WAV
+    """How the reply's audio is written down."""
 
 
 class HearingOptions(_Asked):
@@ -92,6 +102,11 @@ class StreamOptions(_Asked):
 
     text: bool = True
     """Events on `…/event`: stages as they start and end, the answer as it is written."""
+    audio: bool = False
+    """The answer's speech on `…/audio/{chunk}`, sentence by sentence, each playable by itself; then the terminal reply
+    has none."""
+    chunk_bytes: int | None = Field(default=None, ge=MIN_CHUNK_BYTES, le=MAX_CHUNK_BYTES)
+    """Largest chunk [bytes]; a sentence that has more comes in several. One chunk a sentence when left out."""
 
 
 class Request(_Asked):
@@ -125,8 +140,10 @@ class Request(_Asked):
     """Time from arrival after which the answer is of no use [ms]."""
     priority: int = Field(default=0, ge=0, le=9)
     """Of several requests of the caller that wait, the one with the highest goes first."""
+    barge_in: bool = False
+    """Whatever else of the same conversation waits or runs is cancelled first."""
     stream: StreamOptions | None = None
-    """Present: the caller wants events."""
+    """Present: the caller wants to hear of the run while it goes on."""
     params: Sampling = Sampling()
     """How the language model picks its words."""
     tts: VoiceOptions = VoiceOptions()
@@ -135,6 +152,47 @@ class Request(_Asked):
     """How the clip is to be heard."""
     metadata: Metadata = Field(default_factory=dict)
     """Anything the caller wants back with the reply, unread."""
+
+
+class UploadStart(Request):
+    """The first message of a clip that arrives in pieces: a request without its question, and how the clip is written.
+
+    `deadline_ms` counts from the clip's end.
+    """
+
+    operation: Literal[Operation.CHAT, Operation.TRANSCRIBE] = Operation.CHAT
+    """What is to become of the clip."""
+    format: Literal[AudioFormat.WAV, AudioFormat.PCM] = AudioFormat.WAV
+    """`wav`: the chunks are a file, header first. `pcm_s16le`: they are samples."""
+    sample_rate: int | None = Field(default=None, ge=8_000, le=192_000)
+    """With `pcm_s16le`: samples a second [Hz]."""
+    channels: int = Field(default=1, ge=1, le=2)
+    """With `pcm_s16le`: 1 or 2, sample by sample in turn."""
+    end_silence_ms: int = Field(default=800, ge=0, le=10_000)
+    """So much silence after speech ends the clip by itself [ms]; with 0 only its end does."""
+
+    @model_validator(mode="after")
+    def _is_a_start(self) -> Self:
+        for name in ("text", "audio", "messages"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"the clip is the question: leave out {name}")
+        if (self.sample_rate is None) == (self.format is AudioFormat.PCM):
+            raise ValueError("sample_rate goes with format pcm_s16le, and only there")
+        return self
+
+    def request(self) -> Request:
+        """What is asked, without how the clip comes."""
+        own = UploadStart.model_fields.keys() - Request.model_fields.keys()
+        return Request.model_construct(
+            self.model_fields_set - own, **{name: getattr(self, name) for name in Request.model_fields}
+        )
+
+
+class UploadEnd(_Asked):
+    """The last message of a clip that arrives in pieces."""
+
+    chunks: int | None = Field(default=None, ge=0)
+    """How many there were; left out, those that have arrived."""
 
 
 class Cancel(_Asked):
@@ -146,6 +204,10 @@ class Cancel(_Asked):
     """Stops all that belong to this conversation."""
     all: Literal[True] | None = None
     """Stops all of them."""
+    played_ms: int | None = Field(default=None, ge=0)
+    """How much of the answer's speech was played [ms]: the reply's `heard_text` goes so far."""
+    last_seq: int | None = Field(default=None, ge=0)
+    """The same, as the number of the last chunk that was played to its end."""
 
     @model_validator(mode="after")
     def _names_one_scope(self) -> Self:

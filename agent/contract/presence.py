@@ -50,6 +50,8 @@ class Info(WireModel):
     """How it may be answered."""
     audio_formats: list[str]
     """Containers of audio it reads."""
+    speech_formats: tuple[str, ...] = ()
+    """How it can write its speech down."""
     limits: Limits
     """How much may be asked."""
     engines: dict[Stage, EngineInfo]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.terms import FinishReason, ReplyMode, Stage, Status
+from agent.contract.terms import AudioFormat, FinishReason, ReplyMode, Stage, Status
 from agent.contract.wire import WireModel
 
 
@@ -75,16 +75,18 @@ class TranscriptBody(WireModel):
 
 
 class AudioBody(WireModel):
-    """Speech."""
+    """Speech, mono."""
 
-    data: str
-    """Base64 of a WAV file: 16-bit PCM, mono."""
-    format: str = "wav"
-    """Container of `data`."""
+    data: str | None = None
+    """Base64 of it; left out where it went ahead in chunks."""
+    format: AudioFormat = AudioFormat.WAV
+    """How it is written down."""
     sample_rate: int
     """Samples a second [Hz]."""
     duration_ms: int
     """Length [ms]."""
+    chunks: int | None = None
+    """How many messages it went ahead in."""
 
 
 class Context(WireModel):
@@ -116,8 +118,10 @@ class Timings(WireModel):
     """From the start of the language model to its first words."""
     llm: float | None = None
     """The language model, start to end."""
+    tts_first_audio: float | None = None
+    """From arrival to the first sound of the answer."""
     tts: float | None = None
-    """Text to speech."""
+    """Text to speech, all sentences together."""
     total: float | None = None
     """From arrival to this reply."""
 
@@ -163,6 +167,10 @@ class Reply(WireModel):
     """What was heard, where the question was spoken."""
     text: str | None = None
     """The answer."""
+    speech_text: str | None = None
+    """The answer as it was spoken: without Markdown, links, emoji; left out where that is `text`."""
+    heard_text: str | None = None
+    """With `cancelled`, of an answer that was being spoken: how far into `text` the caller heard it."""
     finish_reason: FinishReason | None = None
     """Why the answer ended."""
     audio: AudioBody | None = None

@@ -76,6 +76,29 @@ class ReplyMode(str, Enum):
         return self is not ReplyMode.TEXT
 
 
+class AudioFormat(str, Enum):
+    """How sound is written down; always mono, 16-bit where it is not compressed."""
+
+    WAV = "wav"
+    PCM = "pcm_s16le"
+    """The samples alone, little endian."""
+    OPUS = "opus"
+    """Opus in an Ogg file."""
+
+    @property
+    def media_type(self) -> str:
+        """Its content type, without parameters."""
+        return {"wav": "audio/wav", "pcm_s16le": "audio/pcm", "opus": "audio/ogg"}[self.value]
+
+
+class UploadStep(str, Enum):
+    """Which message of a clip that arrives in pieces."""
+
+    START = "start"
+    CHUNK = "chunk"
+    END = "end"
+
+
 class Mode(str, Enum):
     """How the question reaches the language model."""
 

@@ -5,10 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, AdminOperation, Operation, ReplyMode, is_id
+from agent.contract.terms import (
+    DEFAULT_AGENT,
+    DEFAULT_BASE,
+    AdminOperation,
+    Operation,
+    ReplyMode,
+    UploadStep,
+    is_id,
+)
 
 MAX_TOPIC_BYTES = 512
 _OPERATIONS = frozenset(operation.value for operation in Operation)
+_MAX_NUMBER_CHARS = 9
+
+
+@dataclass(frozen=True)
+class UploadPart:
+    """One message of a clip that arrives in pieces."""
+
+    step: UploadStep
+    number: int | None = None
+    """Of a chunk, from 0."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +37,11 @@ class Address:
     """The caller: its MQTT user name, proven by the broker's ACL."""
     operation: Operation
     id: str | None = None
-    """Only from `wav/{id}/{reply_mode}`."""
+    """Only from `wav/{id}/{reply_mode}` and `stream/{id}/…`."""
     reply_mode: ReplyMode | None = None
     """Only from `wav/{id}/{reply_mode}`."""
+    upload: UploadPart | None = None
+    """Only from `stream/{id}/…`; what is asked then stands in its start."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,11 @@ class Topics:
         """Where `client` sends a WAV file as it is, for callers without JSON."""
         return f"{self._root}/request/{client}/wav/{request_id}/{mode.value}"
 
+    def upload(self, client: str, request_id: str, part: UploadPart) -> str:
+        """Where `client` sends one message of a clip that arrives in pieces."""
+        level = part.step.value if part.number is None else str(part.number)
+        return f"{self._root}/request/{client}/stream/{request_id}/{level}"
+
     def reply(self, client: str, request_id: str) -> str:
         """Where the one terminal reply goes."""
         return f"{self._root}/reply/{client}/{request_id}"
@@ -51,6 +76,11 @@ class Topics:
     def event(reply_topic: str) -> str:
         """Where the events of the run that replies on `reply_topic` go."""
         return f"{reply_topic}/event"
+
+    @staticmethod
+    def audio(reply_topic: str, chunk: int) -> str:
+        """Where a chunk, counted from 0, of the speech of the run that replies on `reply_topic` goes."""
+        return f"{reply_topic}/audio/{chunk}"
 
     def client_status(self, client: str) -> str:
         """Where `client`, a device, says `online` or `offline` of itself, retained."""
@@ -115,6 +145,8 @@ class Topics:
                 return Address(client, Operation(word))
             case ["wav", request_id, mode]:
                 return Address(client, Operation.CHAT, _request_id(request_id), _reply_mode(mode))
+            case ["stream", request_id, level]:
+                return Address(client, Operation.CHAT, _request_id(request_id), upload=_upload_part(level))
         raise ContractError(ErrorCode.NOT_FOUND, f"no operation {'/'.join(rest)[:80]!r}", field="topic")
 
     def is_admin(self, topic: str) -> bool:
@@ -136,6 +168,20 @@ class Topics:
         match _below(f"{self._root}/reply/", topic):
             case [client, request_id]:
                 return client, request_id
+        return None
+
+    def parse_event(self, topic: str) -> tuple[str, str] | None:
+        """The (client, id) of whose run an event arrives on `topic`; None where it is another topic."""
+        match _below(f"{self._root}/reply/", topic):
+            case [client, request_id, "event"]:
+                return client, request_id
+        return None
+
+    def parse_audio(self, topic: str) -> tuple[str, str, int] | None:
+        """The (client, id, chunk) whose speech arrives on `topic`; None where it is another topic."""
+        match _below(f"{self._root}/reply/", topic):
+            case [client, request_id, "audio", chunk] if _is_number(chunk):
+                return client, request_id, int(chunk)
         return None
 
     def parse_client_status(self, topic: str) -> str | None:
@@ -167,6 +213,20 @@ def _request_id(text: str) -> str:
     if not is_id(text):
         raise ContractError(ErrorCode.BAD_REQUEST, "the id in the topic is not an id", field="id", reason="bad_id")
     return text
+
+
+def _is_number(text: str) -> bool:
+    """Whether `text` is a whole number as we write it."""
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_NUMBER_CHARS and str(int(text)) == text
+
+
+def _upload_part(level: str) -> UploadPart:
+    if level in {UploadStep.START.value, UploadStep.END.value}:
+        return UploadPart(UploadStep(level))
+    if _is_number(level):
+        return UploadPart(UploadStep.CHUNK, int(level))
+    message = f"the topic ends in {level[:20]!r}, not start, end or the number of a chunk, from 0"
+    raise ContractError(ErrorCode.BAD_REQUEST, message, field="topic", reason="bad_chunk")
 
 
 def _reply_mode(text: str) -> ReplyMode:

@@ -25,6 +25,8 @@ from agent.contract.messages import (
     Request,
     Sampling,
     StreamOptions,
+    UploadEnd,
+    UploadStart,
     VoiceOptions,
 )
 from agent.contract.presence import EngineInfo, EngineState, Info, State
@@ -47,21 +49,24 @@ SAMPLING = (
     '{"temperature":0.7,"top_p":0.95,"max_tokens":256,"stop":["\\n"],"seed":1,'
     '"frequency_penalty":0.1,"presence_penalty":-0.1,"repetition_penalty":1.1}'
 )
-VOICE = '{"voice":"slt","speed":1.25,"sample_rate":22050}'
+VOICE = '{"voice":"slt","speed":1.25,"sample_rate":22050,"format":"opus"}'
 ERROR = (
     '{"code":"busy","message":"256 requests wait already","stage":"stt","field":"audio","reason":"full",'
     '"retriable":true,"retry_after_ms":1500,"queue_depth":256,"limit":256.0,"actual":257.0}'
 )
 SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
 TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
-AUDIO = '{"data":"UklGRg==","format":"wav","sample_rate":22050,"duration_ms":2140}'
+AUDIO = '{"data":"UklGRg==","format":"wav","sample_rate":22050,"duration_ms":2140,"chunks":3}'
 CONTEXT = '{"prompt_tokens":812,"window":4096}'
 USAGE = '{"prompt_tokens":812,"completion_tokens":57}'
-TIMINGS = '{"queue":3.5,"stt":310.0,"llm_first_token":180.0,"llm":1900.0,"tts":650.0,"total":3120.25}'
+TIMINGS = (
+    '{"queue":3.5,"stt":310.0,"llm_first_token":180.0,"llm":1900.0,"tts_first_audio":240.0,"tts":650.0,"total":3120.25}'
+)
 RATES = '{"prefill_tok_s":2100.0,"decode_tok_s":27.3,"stt_rtf":0.08,"tts_rtf":0.3}'
 ENGINES = '{"stt":"whispercpp/base","llm":"mlc/qwen","tts":"flite/slt"}'
 LIMITS = (
-    '{"max_message_bytes":4000000,"max_audio_s":60.0,"max_text_chars":8000,"max_queued":256,'
+    '{"max_message_bytes":4000000,"max_audio_s":60.0,"max_upload_s":600.0,"max_uploads":64,'
+    '"max_uploads_per_client":8,"upload_idle_ms":5000,"max_text_chars":8000,"max_queued":256,'
     '"max_queued_per_client":64,"max_queued_bytes":64000000,'
     '"max_queued_bytes_per_client":32000000,"max_queued_audio_s":1200.0,"max_queued_audio_s_per_client":600.0,'
     '"default_deadline_ms":60000,"max_deadline_ms":600000}'
@@ -74,7 +79,7 @@ ENGINE_STATE = '{"ready":true,"busy":2,"restarts":1,"memory_bytes":123456789}'
 
 INFO = (
     '{"v":1,"agent":"orin","version":"1.0.0","operations":["chat"],"reply_modes":["text"],'
-    f'"audio_formats":["wav"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}},"models":["default","mistral-7b"]}}'
+    f'"audio_formats":["wav"],"speech_formats":["wav","opus"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}},"models":["default","mistral-7b"]}}'
 )
 STATE = (
     '{"v":1,"phase":"ready","accepting":true,"queued":2,"running":1,"max_queued":256,"queued_bytes":81920,'
@@ -85,25 +90,36 @@ MODEL = f'{{"name":"mistral-7b","engine":"mlc","loaded":true,"info":{ENGINE_INFO
 
 REPLY = (
     '{"v":1,"id":"9f2c","session_id":"kitchen","status":"ok","reply_mode":"both",'
-    f'"transcript":{TRANSCRIPT},"text":"It is noon.","finish_reason":"stop","audio":{AUDIO},"context":{CONTEXT},'
+    f'"transcript":{TRANSCRIPT},"text":"It is *noon*.","speech_text":"It is noon.",'
+    f'"heard_text":"It is","finish_reason":"stop","audio":{AUDIO},"context":{CONTEXT},'
     f'"usage":{USAGE},"timings_ms":{TIMINGS},"rates":{RATES},"engines":{ENGINES},"result":{{"models":[]}},"error":{ERROR},'
     '"replayed":true,"agent":"orin","metadata":{"room":"kitchen"}}'
 )
+
+STREAM = '{"text":true,"audio":true,"chunk_bytes":8192}'
 
 SAMPLES: dict[type[WireModel], str] = {
     Message: '{"role":"user","content":"What time is it?"}',
     Sampling: SAMPLING,
     VoiceOptions: VOICE,
     HearingOptions: '{"prompt":"EdgeVoice, Jetson"}',
-    StreamOptions: '{"text":true}',
+    StreamOptions: STREAM,
     Request: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both","text":"Hi","audio":"UklGRg==",'
         '"messages":[{"role":"user","content":"Hi"}],"model":"mistral-7b","mode":"raw",'
         '"system":"Be brief.","language":"en",'
-        '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"stream":{"text":true},'
-        f'"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
+        '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
+        f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
     ),
-    Cancel: '{"id":"9f2c"}',
+    UploadStart: (
+        '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both",'
+        '"model":"mistral-7b","mode":"chat","system":"Be brief.","language":"en",'
+        '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
+        f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{}},'
+        '"operation":"transcribe","format":"pcm_s16le","sample_rate":16000,"channels":2,"end_silence_ms":500}'
+    ),
+    UploadEnd: '{"chunks":24}',
+    Cancel: '{"id":"9f2c","played_ms":1200,"last_seq":1}',
     Lookup: '{"id":"a1","request_id":"9f2c","reply_to":"edgevoice/v1/orin/reply/kitchen/a1"}',
     ErrorBody: ERROR,
     SegmentBody: SEGMENT,
@@ -118,7 +134,8 @@ SAMPLES: dict[type[WireModel], str] = {
     Found: f'{{"state":"done","position":2,"eta_ms":1500,"reply":{REPLY}}}',
     Event: (
         '{"type":"token","id":"9f2c","seq":3,"t_ms":412.5,"position":2,"eta_ms":1500,'
-        '"text":"It is","language":"en","delta":" noon"}'
+        '"text":"It is","language":"en","delta":" noon","n":1,"chunk":2,"bytes":8192,"chunks":3,"stage":"llm",'
+        '"missing":[4,5],"code":"unsayable","message":"one sentence cannot be said"}'
     ),
     Limits: LIMITS,
     EngineInfo: ENGINE_INFO,
@@ -132,7 +149,10 @@ SAMPLES: dict[type[WireModel], str] = {
 }
 """As on the wire, with every field: a change of the wire shows as a change of a line here."""
 
-ALTERNATIVES: dict[type[WireModel], set[str]] = {Cancel: {"session_id", "all"}}
+ALTERNATIVES: dict[type[WireModel], set[str]] = {
+    Cancel: {"session_id", "all"},
+    UploadStart: {"text", "audio", "messages"},
+}
 """Fields that cannot stand beside those of the example."""
 
 

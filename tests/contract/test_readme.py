@@ -9,8 +9,8 @@ from agent.contract import limits, messages
 from agent.contract import reply as replies
 from agent.contract.errors import ErrorCode
 from agent.contract.events import EventType
-from agent.contract.terms import ID_PATTERN, AdminOperation, Operation, ReplyMode
-from agent.contract.topics import Topics
+from agent.contract.terms import ID_PATTERN, AdminOperation, Operation, ReplyMode, UploadStep
+from agent.contract.topics import Topics, UploadPart
 
 PAGE = (Path(messages.__file__).parent / "README.md").read_text(encoding="utf-8")
 TABLES = [line for line in PAGE.splitlines() if line.startswith("| `")]
@@ -31,6 +31,7 @@ def test_every_field_of_a_reply_has_a_row(field):
     ("name", "model"),
     [
         ("params", messages.Sampling),
+        ("stream", messages.StreamOptions),
         ("tts", messages.VoiceOptions),
         ("stt", messages.HearingOptions),
         ("audio", replies.AudioBody),
@@ -43,8 +44,14 @@ def test_every_field_of_a_reply_has_a_row(field):
     ],
 )
 def test_nested_fields_are_named(name, model):
-    row = [line for line in TABLES if f"`{name}`" in line.split("|")[1]][-1]
+    fields = PAGE.split("## Events", 1)[0].splitlines()
+    row = [line for line in fields if line.startswith("| `") and f"`{name}`" in line.split("|")[1]][-1]
     assert [field for field in model.model_fields if f"`{field}`" not in row] == []
+
+
+@pytest.mark.parametrize("field", messages.UploadStart.model_fields.keys() - messages.Request.model_fields.keys())
+def test_every_field_of_an_upload_is_named(field):
+    assert f"`{field}`" in PAGE.split("## A clip in pieces", 1)[1]
 
 
 def test_every_error_code_has_a_row():
@@ -62,6 +69,9 @@ def test_every_topic_has_a_row():
     reply = topics.reply("{client}", "{id}")
     built.append(topics.admin("{client}", AdminOperation.DRAIN).replace("/drain", "/{operation}"))
     built += [reply, topics.event(reply), topics.status, topics.info, topics.state, topics.probe]
+    built.append(topics.audio(reply, 7).replace("/7", "/{chunk}"))
+    built += [topics.upload("{client}", "{id}", UploadPart(step)) for step in (UploadStep.START, UploadStep.END)]
+    built.append(topics.upload("{client}", "{id}", UploadPart(UploadStep.CHUNK, 7)).replace("/7", "/{n}"))
     built.append(topics.client_status("{client}"))
     built.append(topics.wav("{client}", "{id}", ReplyMode.TEXT).replace("/text", "/{reply_mode}"))
     assert sorted(topic.removeprefix("/") for topic in built) == sorted(
