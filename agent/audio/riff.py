@@ -11,7 +11,20 @@ from enum import IntEnum
 from agent.contract.errors import ErrorCode
 from agent.errors import AudioError
 
-__all__ = ["MAX_CHANNELS", "MAX_CHUNKS", "MAX_RATE_HZ", "MIN_RATE_HZ", "Codec", "WavFile", "WavFormat", "check_wav"]
+__all__ = [
+    "MAX_CHANNELS",
+    "MAX_CHUNKS",
+    "MAX_RATE_HZ",
+    "MIN_RATE_HZ",
+    "Beginning",
+    "Codec",
+    "WavFile",
+    "WavFormat",
+    "cannot_begin",
+    "check_length",
+    "check_wav",
+    "find_samples",
+]
 
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 192_000
@@ -59,6 +72,17 @@ class WavFormat:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """Where in a file its samples begin."""
+
+    format: WavFormat
+    offset: int
+    """Where the first sample lies [bytes]."""
+    length: int | None
+    """Size of the samples as declared [bytes]; None of a stream writer, which could not go back to fill it in."""
+
+
+@dataclass(frozen=True)
 class WavFile:
     """A file that may be decoded, by what is in it rather than by what its header promises."""
 
@@ -85,46 +109,64 @@ def check_wav(data: bytes, *, max_s: float = math.inf) -> WavFile:
     Raises AudioError, with a reason or for a clip longer than `max_s`; reads no sample and never more than MAX_CHUNKS
     chunks.
     """
-    wav = _find_samples(data)
-    if wav.duration_s > max_s:
-        raise AudioError(
-            f"the clip lasts {wav.duration_s:.1f} s: send at most {max_s:g} s",
-            code=ErrorCode.AUDIO_TOO_LONG,
-            limit=max_s,
-            actual=round(wav.duration_s, 3),
-        )
+    begins = find_samples(data)
+    if begins is None:
+        raise cannot_begin()
+    length = len(data) - begins.offset  # a stream writer may leave a size that is more than will ever come
+    if begins.length is not None:
+        length = min(begins.length, length)
+    wav = WavFile(begins.format, begins.offset, length // begins.format.block_align)
+    check_length(wav.duration_s, max_s=max_s)
     return wav
 
 
-def _find_samples(data: bytes) -> WavFile:
-    _check_container(data)
+def find_samples(data: bytes | bytearray) -> Beginning | None:
+    """Where in a file that begins with `data` its samples do; None where that is not yet in it.
+
+    Raises AudioError, with a reason; reads no sample and never more than MAX_CHUNKS chunks.
+    """
+    _check_container(bytes(data[:_RIFF_BYTES]))
     wav_format = None
     for name, start, size in _chunks(data):
         if name == b"fmt " and wav_format is None:
-            wav_format = _read_format(data[start : start + min(size, _EXTENSIBLE_FMT_BYTES)])
+            fmt = bytes(data[start : start + min(size, _EXTENSIBLE_FMT_BYTES)])
+            if len(fmt) < min(size, _EXTENSIBLE_FMT_BYTES):
+                return None
+            wav_format = _read_format(fmt)
         elif name == b"data":
             if wav_format is None:
                 raise AudioError(
                     "the WAV file has samples before their format: write the fmt chunk first", reason="bad_wav"
                 )
-            present = len(data) - start
-            # A stream writer cannot go back to fill in the size: it leaves 0, or more than will ever come.
-            length = min(size, present) if size else present
-            return WavFile(wav_format, start, length // wav_format.block_align)
-    raise AudioError("the WAV file ends before its samples: send it whole", reason="bad_wav")
+            return Beginning(wav_format, start, size or None)
+    return None
+
+
+def cannot_begin() -> AudioError:
+    """What becomes of a file that ends before `find_samples` finds any."""
+    return AudioError("the WAV file ends before its samples: send it whole", reason="bad_wav")
+
+
+def check_length(duration_s: float, *, max_s: float) -> None:
+    """Raises AudioError(audio_too_long) for a clip that lasts longer than `max_s`."""
+    if duration_s > max_s:
+        raise AudioError(
+            f"the clip lasts {duration_s:.1f} s: send at most {max_s:g} s",
+            code=ErrorCode.AUDIO_TOO_LONG,
+            limit=max_s,
+            actual=round(duration_s, 3),
+        )
 
 
 def _check_container(data: bytes) -> None:
-    magic, form = data[:4], data[8:_RIFF_BYTES]
+    magic, form = data[:4], data[8:]
     if magic in {b"RIFX", b"RF64", b"BW64"}:
         raise AudioError(f"{magic.decode()} is not read: send a plain RIFF/WAVE file", reason="unsupported_format")
     if not b"RIFF".startswith(magic) or not b"WAVE".startswith(form):
         raise AudioError("not a WAV file: send RIFF/WAVE", reason="not_wav")
-    if len(data) < _RIFF_BYTES:
-        raise AudioError("the WAV file ends inside its header: send it whole", reason="bad_wav")
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: bytes | bytearray) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and declared size of each chunk, in order."""
     offset = _RIFF_BYTES
     for _ in range(MAX_CHUNKS):

@@ -127,7 +127,7 @@ class TestLengthLimit:
         monkeypatch.setattr(soundfile, "read", lambda *_, **__: pytest.fail("decoded"))
 
         with pytest.raises(AudioError) as refused:
-            decode_wav(wav(sine(seconds=0.6)), max_s=0.5)
+            decode_wav(wav(sine(seconds=0.6), tag=FLOAT, bits=32), max_s=0.5)
 
         assert refused.value.code is ErrorCode.AUDIO_TOO_LONG
         assert (refused.value.limit, refused.value.actual) == (0.5, 0.6)
@@ -143,7 +143,7 @@ def test_a_failure_of_the_decoder_is_an_audio_error(monkeypatch):
     monkeypatch.setattr(soundfile, "read", fail)
 
     with pytest.raises(AudioError) as refused:
-        decode(wav(sine()))
+        decode(wav(sine(), tag=FLOAT, bits=32))
 
     assert (refused.value.code, refused.value.reason) == (ErrorCode.UNSUPPORTED_MEDIA, "bad_wav")
     assert isinstance(refused.value.__cause__, soundfile.LibsndfileError)

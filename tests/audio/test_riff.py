@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from agent.audio.riff import MAX_CHUNKS, Codec, WavFormat, check_wav
 from agent.contract.errors import ErrorCode
 from agent.contract.terms import Stage
 from agent.errors import AudioError
-from agent.riff import MAX_CHUNKS, Codec, WavFormat, check_wav
 from tests.wav_files import EXTENSIBLE, FORMATS, PCM, REFUSED, chunk, encode, fmt, riff, sine, subformat, wav
 
 FRAMES = 160
