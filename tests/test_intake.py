@@ -53,6 +53,21 @@ def test_audio_is_bytes_from_here_on():
     assert (asked.clip, asked.request.audio, asked.request.reply_mode) == (CLIP, None, ReplyMode.BOTH)
 
 
+@pytest.mark.parametrize(
+    ("stream", "wanted"), [("text", (True, False)), ("audio", (False, True)), ("audio, text", (True, True))]
+)
+def test_raw_audio_says_in_properties_what_it_wants(stream, wanted):
+    named = (("ev-stream", stream), ("ev-model", "parrot"))
+    asked = read(CLIP, content_type="audio/wav", user_properties=named)
+    assert (asked.request.model, asked.request.stream.text, asked.request.stream.audio) == ("parrot", *wanted)
+
+
+def test_a_wish_nobody_knows_is_an_error_that_names_it():
+    with pytest.raises(ContractError) as caught:
+        read(CLIP, content_type="audio/wav", user_properties=(("ev-stream", "video"),))
+    assert (caught.value.code, caught.value.field) == (ErrorCode.BAD_REQUEST, "stream.video")
+
+
 def test_a_message_that_arrives_with_no_time_left_is_late():
     assert [read(b"Hi", expiry_s=expiry_s).late for expiry_s in (0, 1, None)] == [True, False, False]
 
