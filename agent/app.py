@@ -20,14 +20,17 @@ from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
 from agent.notify import more_time, notify
 from agent.pipeline.admission import Admission
+from agent.pipeline.phrases import Phrases
 from agent.pipeline.stages import Stages
 from agent.presence.announcer import Announcer, last_will
 from agent.presence.namesake import refuse_second
 from agent.presence.probe import Probe
 from agent.presence.report import Report
 from agent.replies.replies import Replies
+from agent.runs.reception import Reception
 from agent.runs.runs import Runs
 from agent.settings import Settings
+from agent.uploads.uploads import Uploads
 from agent.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -65,9 +68,10 @@ class Agent:
         self._background = Background()
         stages = Stages(
             self._engines,
-            max_audio_s=settings.limits.max_audio_s,
+            max_audio_s=max(settings.limits.max_audio_s, settings.limits.max_upload_s),
             system=settings.chat.system,
             max_tokens=settings.chat.max_tokens,
+            phrases=Phrases(settings.phrase_cache_bytes),
         )
         replies = Replies(topics, self._mqtt)
         self._runs = Runs(
@@ -87,13 +91,27 @@ class Agent:
             replies=replies,
             ack=self._mqtt.ack,
         )
+        intake = Intake(topics, settings.limits, settings.reply_prefixes)
+        reception = Reception(
+            journal=self._journal, admission=self._admission, runs=self._runs, replies=replies, ack=self._mqtt.ack
+        )
+        self._uploads = Uploads(
+            settings.limits,
+            trusted=settings.trusted_clients,
+            intake=intake,
+            reception=reception,
+            replies=replies,
+            listen=stages.listen,
+            ack=self._mqtt.ack,
+        )
         self._handler = Handler(
             topics,
             self._mqtt,
-            intake=Intake(topics, settings.limits, settings.reply_prefixes),
+            intake=intake,
             journal=self._journal,
             admission=self._admission,
-            runs=self._runs,
+            reception=reception,
+            uploads=self._uploads,
             replies=replies,
             operators=self._operators,
         )
@@ -106,6 +124,7 @@ class Agent:
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
             stack.push_async_callback(self._operators.close)
+            stack.push_async_callback(self._uploads.close)
             self._journal.on_change = self._journal_changed
             self._runs.resume()  # before a message can arrive: nothing was awaited since
             background = await stack.enter_async_context(self._background)

@@ -29,10 +29,11 @@ _FAILED = {
     Stage.TTS: ErrorCode.TTS_FAILED,
 }
 
-CancelReason = Literal["caller", "client_offline"]
+CancelReason = Literal["caller", "client_offline", "barge_in"]
 _CANCELLED: dict[CancelReason, str] = {
     "caller": "cancelled by the caller",
     "client_offline": "cancelled: the caller went offline",
+    "barge_in": "cancelled: the caller asked something else",
 }
 
 
@@ -41,7 +42,10 @@ class AgentError(ContractError):
 
 
 class AudioError(AgentError):
-    """A clip that cannot be heard: not audio we read (`unsupported_media`), too long, or silent."""
+    """A clip that cannot be heard: not audio we read (`unsupported_media`), too long, or silent.
+
+    Or, with another stage and field, speech that cannot be written down as asked.
+    """
 
     def __init__(
         self,
@@ -49,10 +53,12 @@ class AudioError(AgentError):
         *,
         reason: str | None = None,
         code: ErrorCode = ErrorCode.UNSUPPORTED_MEDIA,
+        stage: Stage = Stage.STT,
+        field: str = "audio",
         limit: float | None = None,
         actual: float | None = None,
     ) -> None:
-        super().__init__(code, message, stage=Stage.STT, field="audio", reason=reason, limit=limit, actual=actual)
+        super().__init__(code, message, stage=stage, field=field, reason=reason, limit=limit, actual=actual)
 
 
 class Busy(AgentError):

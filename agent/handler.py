@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 
 from agent.admin.operators import Operators
-from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.reply import Reply
-from agent.contract.terms import Operation, Presence, Status
+from agent.contract.errors import ContractError
+from agent.contract.terms import Operation, Presence
 from agent.contract.topics import Topics
-from agent.errors import Expired, internal
+from agent.errors import internal
 from agent.intake import Asked, Intake
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.journal.journal import Journal
@@ -19,9 +19,9 @@ from agent.mqtt.message import Message
 from agent.operations import cancel, lookup
 from agent.pipeline.admission import Admission
 from agent.replies.addressing import address_reply
-from agent.replies.replays import Replays
 from agent.replies.replies import Replies
-from agent.runs.runs import Runs
+from agent.runs.reception import Reception
+from agent.uploads.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ class Handler:
         intake: Intake,
         journal: Journal,
         admission: Admission,
-        runs: Runs,
+        reception: Reception,
+        uploads: Uploads,
         replies: Replies,
         operators: Operators,
     ) -> None:
@@ -46,15 +47,16 @@ class Handler:
         self._intake = intake
         self._journal = journal
         self._admission = admission
-        self._runs = runs
+        self._reception = reception
+        self._uploads = uploads
         self._replies = replies
-        self._replays = Replays(replies)
         self._operators = operators
         self._accepting = True
 
     def stop_accepting(self) -> None:
-        """From now on, requests stay with the broker, unacknowledged."""
+        """From now on, requests stay with the broker, unacknowledged; clips that still arrive are to begin again."""
         self._accepting = False
+        self._uploads.stop()
 
     def handle(self, message: Message) -> None:
         """The boundary: whatever is wrong with `message` is told to its sender, and it never comes again."""
@@ -62,6 +64,7 @@ class Handler:
             self._hear_of(device, message)
             return
         if not self._accepting and not self._topics.is_admin(message.topic):
+            self._leave(message)
             return
         client = self._topics.caller(message.topic)
         if message.retain or client is None:
@@ -74,14 +77,15 @@ class Handler:
         asked: Asked | None = None
         try:
             address = self._topics.parse_request(message.topic)
-            if address.operation is Operation.CANCEL:
+            if address.upload:
+                self._uploads.handle(message, address, address.upload)
+            elif address.operation is Operation.CANCEL:
                 self._cancel(message, client)
-                return
-            if address.operation is Operation.LOOKUP:
+            elif address.operation is Operation.LOOKUP:
                 self._look_up(message, client)
-                return
-            asked = self._intake.read(message, address)
-            self._take_on(message, client, asked)
+            else:
+                asked = self._intake.read(message, address)
+                self._take_on(message, client, asked)
         except ContractError as exc:
             self._refuse(message, client, asked, exc)
         except Exception:
@@ -93,50 +97,38 @@ class Handler:
         self._mqtt.ack(message)
         if message.retain or message.payload != Presence.OFFLINE.value.encode():
             return
-        if runs := cancel.cancel_of_offline(device, self._admission):
-            logger.info("%s is offline: %d of its runs are cancelled", device, runs)
+        if ended := cancel.cancel_of_offline(device, self._admission) + self._uploads.cancel_of_offline(device):
+            logger.info("%s is offline: %d of its runs are cancelled", device, ended)
+
+    def _leave(self, message: Message) -> None:
+        """It stays with the broker; so do pieces of clips, but of those whose sender was told to begin again."""
+        with suppress(ContractError):
+            address = self._topics.parse_request(message.topic)
+            if address.upload:
+                self._uploads.handle(message, address, address.upload)
 
     def _take_on(self, message: Message, client: str, asked: Asked) -> None:
         request_id, to = self._intake.reply_to(message, client, asked)
         key = RunKey(client, request_id)
         admitted = Admitted(key, asked.operation, asked.request, asked.clip, to, arrived_at=time.time())
-        if run := self._admission.find(key):
-            self._same(admitted, run.admitted.digest)
-            if run.is_cancelled and not message.redelivered:
-                self._runs.after(run, lambda: self.handle(message))
-            else:
-                self._runs.join(run, to, message)
-        elif asked.request.id and (answered := self._journal.answered(key)):
-            self._same(admitted, answered.digest)
-            reply = Reply.decode(answered.reply)
-            # Whoever asks again has changed his mind; a broker that delivers again has only forgotten.
-            if reply.status is Status.CANCELLED and not message.redelivered:
-                self._begin(admitted, message)
-                return
-            self._replays.send(key, to, reply)
-            self._mqtt.ack(message)
-        elif asked.late:
-            raise Expired(0)
-        else:
-            self._begin(admitted, message)
-
-    def _begin(self, admitted: Admitted, message: Message) -> None:
-        self._replies.check_clear()
-        self._runs.begin(admitted, message)
-
-    @staticmethod
-    def _same(admitted: Admitted, digest: bytes) -> None:
-        if admitted.digest != digest:
-            raise ContractError(ErrorCode.CONFLICT, f"id {admitted.key.id} was used for another request", field="id")
+        self._reception.take_on(
+            admitted,
+            message,
+            again=lambda: self.handle(message),
+            named=asked.request.id is not None,
+            late=asked.late,
+        )
 
     def _cancel(self, message: Message, client: str) -> None:
         asked = cancel.read(message.payload)
         self._mqtt.ack(message)
+        ended = self._uploads.cancel(client, asked)
         try:
             cancel.cancel(client, asked, self._admission)
         except ContractError as exc:
             key = RunKey(client, str(asked.id))
-            self._replies.refuse(key, ReplyTo(self._topics.reply(*key)), exc)
+            if not ended:
+                self._replies.refuse(key, ReplyTo(self._topics.reply(*key)), exc)
 
     def _look_up(self, message: Message, client: str) -> None:
         asked = lookup.read(message.payload)
@@ -144,7 +136,9 @@ class Handler:
         key = RunKey(client, request_id)
         try:
             self._replies.check_clear()
-            found = lookup.look_up(RunKey(client, asked.request_id), self._admission, self._journal.answered)
+            wanted = RunKey(client, asked.request_id)
+            arriving = self._uploads.is_open(wanted)
+            found = lookup.look_up(wanted, self._admission, self._journal.answered, arriving=arriving)
         except ContractError as exc:
             self._replies.refuse(key, to, exc)
         else:
@@ -153,7 +147,9 @@ class Handler:
 
     def _refuse(self, message: Message, client: str, asked: Asked | None, error: ContractError) -> None:
         request_id, to = self._intake.reply_to(message, client, asked)
-        if asked is None and self._admission.find(RunKey(client, request_id)):  # whose own outcome is still to come
+        key = RunKey(client, request_id)
+        if asked is None and (self._admission.find(key) or self._uploads.is_open(key)):
+            # whose own outcome is still to come
             request_id, to = address_reply(self._topics, message, client, {})
         self._replies.refuse(RunKey(client, request_id), to, error)
         self._mqtt.ack(message)

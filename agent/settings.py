@@ -29,7 +29,7 @@ def default_home() -> Path:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class _DotEnv(DotEnvSettingsSource):
@@ -114,7 +114,6 @@ class Settings(BaseSettings):
         env_file=".env",
         env_file_encoding="utf-8",
         nested_model_default_partial_update=True,
-        use_attribute_docstrings=True,
     )
 
     profile: str | None = None
@@ -149,6 +148,8 @@ class Settings(BaseSettings):
     """Further language models by name, for requests that name one."""
     tts: EngineSettings = EngineSettings()
     """Text to speech."""
+    phrase_cache_bytes: int = Field(default=8_000_000, ge=0)
+    """Speech that is kept for sentences that come again [bytes]; 0 keeps none."""
     memory: MemorySettings = MemorySettings()
     """How much memory engines may take."""
     operators: tuple[Id, ...] = ("operator",)

@@ -9,11 +9,12 @@ import numpy as np
 
 from agent.audio import Audio
 from agent.contract.errors import ErrorCode
+from agent.contract.events import Event, EventType
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
 from agent.engines.base import Delta, ServedModel, Transcript
 from agent.errors import EngineError
-from agent.mqtt.message import Delivery, Message, Publication
+from agent.mqtt.message import Delivery, Message, PacketTooLarge, Publication
 
 
 class FakeEngine:
@@ -84,6 +85,38 @@ class FakeTextToSpeech(FakeEngine):
         return Audio(np.full(16_000, 0.1, dtype=np.float32), 16_000)
 
 
+class FakeListener:
+    """Hears of a run what it wants, and keeps it."""
+
+    def __init__(self, *, events=True, audio=False, chunk_bytes=None):
+        self.events = events
+        self.audio = audio
+        self.chunk_bytes = chunk_bytes
+        self.heard: list[Event] = []
+        self.played: list[tuple[int, bytes, str]] = []
+        self.came = asyncio.Event()
+
+    def hear(self, event):
+        self.heard.append(event)
+        self.came.set()
+
+    def play(self, chunk, speech, content_type):
+        self.played.append((chunk, speech, content_type))
+        self.came.set()
+
+    @property
+    def told(self):
+        """What happened, without the pieces of the answer."""
+        return [event.type for event in self.heard if event.type is not EventType.TOKEN]
+
+    async def until(self, event_type):
+        """The first event of this type, once there is one."""
+        while not (found := [event for event in self.heard if event.type is event_type]):
+            self.came.clear()
+            await self.came.wait()
+        return found[0]
+
+
 @dataclass
 class FakeEngines:
     """One of each, or none."""
@@ -116,6 +149,8 @@ class FakeMqtt:
         return publication.packet_bytes <= self._packet_limit
 
     def publish(self, publication):
+        if not self.fits(publication):
+            raise PacketTooLarge(publication.packet_bytes, self._packet_limit)
         delivery = asyncio.get_running_loop().create_future()
         if self.says:
             delivery.set_result(self.says)

@@ -18,7 +18,10 @@ from agent.journal.entries import Admitted, Answered, ReplyTo, RunKey
 from agent.mqtt.message import Message
 from agent.pipeline.admission import Admission
 from agent.pipeline.run import Run
+from agent.pipeline.telling import Teller
 from agent.replies.replies import Replies
+from agent.runs.reception import Reception
+from agent.uploads.uploads import Uploads
 from tests.fakes import FakeMqtt
 
 pytestmark = pytest.mark.anyio
@@ -40,15 +43,22 @@ class Agent:
 
     def __init__(self):
         self.mqtt, self.journal, self.admission = FakeMqtt(), FakeJournal(), Admission(Limits(), max_concurrent=1)
-        nobody = cast("Any", None)
+        nobody, journal = cast("Any", None), cast("Any", self.journal)
+        intake, replies = Intake(TOPICS, Limits(), ()), Replies(TOPICS, cast("Any", self.mqtt))
+        reception = Reception(
+            journal=journal, admission=self.admission, runs=nobody, replies=replies, ack=self.mqtt.ack
+        )
         self.handler = Handler(
             TOPICS,
             cast("Any", self.mqtt),
-            intake=Intake(TOPICS, Limits(), ()),
-            journal=cast("Any", self.journal),
+            intake=intake,
+            journal=journal,
             admission=self.admission,
-            runs=nobody,
-            replies=Replies(TOPICS, cast("Any", self.mqtt)),
+            reception=reception,
+            uploads=Uploads(
+                Limits(), intake=intake, reception=reception, replies=replies, listen=nobody, ack=self.mqtt.ack
+            ),
+            replies=replies,
             operators=nobody,
         )
 
@@ -60,7 +70,7 @@ class Agent:
 
 def run_of(client):
     admitted = Admitted(RunKey(client, "7"), Operation.CHAT, Request(text="Hi"), None, ReplyTo("reply"), 0.0)
-    return Run(admitted, frozenset({Stage.LLM}))
+    return Run(admitted, frozenset({Stage.LLM}), Teller("7", None))
 
 
 async def outcome(waiting):

@@ -11,7 +11,7 @@ class Found(WireModel):
     """Where a request is on its way."""
 
     state: RunState
-    """Whether it waits, runs, or has its outcome."""
+    """Whether it still arrives, waits, runs, or has its outcome."""
     position: int | None = None
     """Requests that will begin before it, while it waits."""
     eta_ms: int | None = None

@@ -129,6 +129,8 @@ class FinishReason(str, Enum):
 class RunState(str, Enum):
     """Where a request is on its way to an outcome."""
 
+    ARRIVING = "arriving"
+    """Its clip is still coming, in pieces."""
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"

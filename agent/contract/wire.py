@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
 from typing_extensions import Self
 
+from agent.contract.docs import field_docs
 from agent.contract.errors import ContractError, ErrorCode
 
 _MAX_FIELD_CHARS = 100
@@ -22,8 +25,19 @@ class WireModel(BaseModel):
         strict=True,
         extra="ignore",
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema, with what its fields mean."""
+        described = handler(schema)
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        docs = field_docs(cls)
+        for name, field in cls.model_fields.items():
+            own = properties.get(name) or properties.get(field.serialization_alias)
+            if own and name in docs:
+                own.setdefault("description", docs[name])
+        return described
 
     def encode(self, *, without: AbstractSet[str] = frozenset()) -> bytes:
         """The message as UTF-8 JSON; fields that do not apply, and those named in `without`, are left out."""

@@ -30,7 +30,7 @@ Way = Callable[[Stack, Case, bytes | None], Awaitable[Answer]]
 async def speak(stack: Stack, text: str) -> bytes:
     """`text` as a WAV file, in the agent's own voice."""
     reply = await _reply(stack, Request(text=text, reply_mode=ReplyMode.AUDIO), Operation.SPEAK, "5")
-    if reply.audio is None:
+    if reply.audio is None or reply.audio.data is None:
         raise BrokenAnswer(f"the agent could not speak the question: {_why(reply)}")
     return decode_base64(reply.audio.data)
 
@@ -96,7 +96,7 @@ def _answer(reply: Reply) -> Answer:
     return Answer(
         reply.text or "",
         transcript=reply.transcript.text if reply.transcript else None,
-        speech=decode_base64(reply.audio.data) if reply.audio else None,
+        speech=decode_base64(reply.audio.data) if reply.audio and reply.audio.data else None,
         timings=reply.timings_ms or Timings(),
     )
 

@@ -105,11 +105,37 @@ class Engine(Protocol):
 class SpeechToText(Engine, Protocol):
     """Turns speech into text; one call at a time."""
 
+    one_core: ClassVar[bool]
+    """Whether it computes on one core only, so that on a larger machine a second process of it helps."""
+
     def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
         """What is said in `audio`, of any rate; `language` None lets the engine find out.
 
         `prompt`: words that are likely in it; an engine that cannot use them passes over them.
         """
+
+
+class Listening(Protocol):
+    """A clip that is heard while it arrives; not used any more once it failed."""
+
+    def feed(self, audio: Audio) -> None:
+        """Hears the next piece, at the rate of those before."""
+
+    def finish(self) -> Transcript:
+        """What is said in all of it, once there is no more to come."""
+
+    def close(self) -> None:
+        """Gives back what the clip held, at any moment; to be called once."""
+
+
+class LiveSpeechToText(SpeechToText, Protocol):
+    """Hears clips while they arrive, too; several of them and whole clips in turns."""
+
+    sessions: int
+    """Clips that may be arriving at once; 0 where it is to hear whole ones only."""
+
+    def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Listening:
+        """Begins to hear a clip; everything as for a whole one."""
 
 
 class LanguageModel(Engine, Protocol):
@@ -128,6 +154,9 @@ class LanguageModel(Engine, Protocol):
 class TextToSpeech(Engine, Protocol):
     """Turns text into speech; one call at a time."""
 
+    one_core: ClassVar[bool]
+    """Whether it computes on one core only, so that on a larger machine a second process of it helps."""
+
     def synthesize(self, text: str, *, voice: str | None, speed: float, cancelled: CancelFlag) -> Audio:
         """`text` as it sounds, in the engine's own rate. An unknown voice is EngineError(not_found)."""
 
@@ -140,11 +169,30 @@ class AsyncEngine(Protocol):
         """What was loaded."""
 
 
+class AsyncListening(Protocol):
+    """Listening as the pipeline sees it."""
+
+    def feed(self, audio: Audio) -> None:
+        """Hands over the next piece, at the rate of those before; neither waits nor fails."""
+
+    async def finish(self) -> Transcript:
+        """What is said in all that was fed; EngineError where any of it could not be heard. To be called once."""
+
+    def close(self) -> None:
+        """Ends the engine's work; at any moment, also after `finish`, and more than once."""
+
+
 class AsyncSpeechToText(AsyncEngine, Protocol):
     """SpeechToText as the pipeline sees it: cancelling the call ends the engine's work."""
 
     async def transcribe(self, audio: Audio, *, language: str | None, prompt: str) -> Transcript:
         """What is said in `audio`."""
+
+    async def listen(self, *, language: str | None, prompt: str) -> AsyncListening | None:
+        """Begins to hear a clip that is still arriving; the caller closes what it gets.
+
+        None, without waiting, where the engine hears whole clips only, is not ready, or hears as many as it can.
+        """
 
 
 class AsyncLanguageModel(AsyncEngine, Protocol):

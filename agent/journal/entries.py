@@ -11,6 +11,10 @@ from agent.contract.messages import Request
 from agent.contract.terms import Operation
 
 
+_HOW_IT_IS_ASKED = frozenset({"id", "reply_to", "deadline_ms", "priority", "stream", "barge_in"})
+"""Fields that make no other request of it."""
+
+
 class RunKey(NamedTuple):
     """What makes it one request, however often it is sent."""
 
@@ -46,7 +50,7 @@ class Admitted:
     def digest(self) -> bytes:
         """Equal for two requests that ask the same, however they were sent and whenever they are wanted."""
         digest = hashlib.blake2b(self.operation.value.encode(), digest_size=16)
-        digest.update(self.request.encode(without={"id", "reply_to", "deadline_ms", "priority"}))
+        digest.update(self.request.encode(without=_HOW_IT_IS_ASKED))
         digest.update(self.clip or b"")
         return digest.digest()
 

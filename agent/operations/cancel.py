@@ -7,6 +7,7 @@ from agent.contract.messages import Cancel
 from agent.journal.entries import RunKey
 from agent.operations.in_short import bare_id
 from agent.pipeline.admission import Admission
+from agent.pipeline.played import Played
 
 
 def read(payload: bytes) -> Cancel:
@@ -18,15 +19,24 @@ def read(payload: bytes) -> Cancel:
 
 def cancel(client: str, asked: Cancel, admission: Admission) -> None:
     """Stops what `asked` means of the requests of `client`; ContractError(not_found) where the one of an id is not."""
+    told = asked.played_ms is not None or asked.last_seq is not None
+    played = Played(asked.played_ms, asked.last_seq) if told else None
     if asked.id is not None:
         run = admission.find(RunKey(client, asked.id))
         if run is None:
             raise ContractError(ErrorCode.NOT_FOUND, f"no request {asked.id} is waiting or running", field="id")
-        run.cancel()
+        run.cancel(played=played)
         return
     for run in admission.of_client(client):
         if asked.all or run.admitted.request.session_id == asked.session_id:
-            run.cancel()
+            run.cancel(played=played)
+
+
+def barge_in(by: RunKey, session_id: str | None, admission: Admission) -> None:
+    """Stops what else of the conversation waits or runs: its caller asks something new, `by`."""
+    for run in admission.of_client(by.client):
+        if run.key != by and run.admitted.request.session_id == session_id:
+            run.cancel("barge_in")
 
 
 def cancel_of_offline(client: str, admission: Admission) -> int:

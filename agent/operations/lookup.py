@@ -25,14 +25,18 @@ def read(payload: bytes) -> Lookup:
     return asked
 
 
-def look_up(key: RunKey, admission: Admission, answered: Callable[[RunKey], Answered | None]) -> Found:
+def look_up(
+    key: RunKey, admission: Admission, answered: Callable[[RunKey], Answered | None], *, arriving: bool = False
+) -> Found:
     """Where the request is on its way; ContractError(not_found) where nobody knows it.
 
-    `answered` gives the outcomes that are remembered.
+    `answered` gives the outcomes that are remembered; `arriving`: its clip is still on its way.
     """
     if run := admission.find(key):
         standing = admission.standing(run)
         return Found(state=standing.state, position=standing.position, eta_ms=standing.eta_ms)
+    if arriving:
+        return Found(state=RunState.ARRIVING)
     if outcome := answered(key):
         return Found(state=RunState.DONE, reply=Reply.decode(outcome.reply))
     raise ContractError(ErrorCode.NOT_FOUND, f"no request {key.id} is known; send it again", field="request_id")

@@ -19,7 +19,8 @@ from agent.contract.reply import (
 )
 from agent.contract.terms import FinishReason, ReplyMode, Stage, Status
 from agent.journal.entries import Admitted
-from agent.pipeline.stages import Answer, Heard, Spoken
+from agent.pipeline.speech import Spoken
+from agent.pipeline.stages import Answer, Heard
 
 _ENDS = {
     ErrorCode.CANCELLED: (Status.CANCELLED, FinishReason.CANCELLED),
@@ -35,6 +36,8 @@ class Draft:
     text: str = ""
     finish_reason: FinishReason | None = None
     audio: AudioBody | None = None
+    speech_text: str = ""
+    heard_text: str | None = None
     context: Context | None = None
     usage: Usage | None = None
     timings: dict[str, float] = field(default_factory=dict)
@@ -79,6 +82,8 @@ class Draft:
     def spoke(self, spoken: Spoken) -> None:
         """Text to speech is done."""
         self.audio = spoken.body
+        self.speech_text = spoken.text
+        self.timings["tts_first_audio"] = spoken.first_audio_ms
         self.rates["tts_rtf"] = spoken.seconds * 1_000 / max(1, spoken.body.duration_ms)
         self._did(Stage.TTS, spoken.seconds, spoken.engine)
 
@@ -97,6 +102,8 @@ class Draft:
             reply_mode=mode,
             transcript=self.transcript,
             text=self.text or None,
+            speech_text=self.speech_text if self.text and self.speech_text != self.text else None,
+            heard_text=self.heard_text,
             finish_reason=finish_reason,
             audio=self.audio,
             context=self.context,

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.audio.riff import check_wav
 from agent.contract.limits import Limits
 from agent.errors import AudioError
 from agent.journal.entries import Admitted, RunKey
-from agent.riff import check_wav
 
 _UNITS = {"requests": "requests", "size_bytes": "bytes", "audio_s": "seconds of audio"}
 

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from agent.contract.errors import ContractError
-from agent.contract.events import Event, EventType
+from agent.contract.events import EventType
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.reply import Reply
 from agent.contract.terms import ReplyMode, Stage
 from agent.errors import Cancelled, CancelReason, Expired
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.pipeline.draft import Draft
+from agent.pipeline.hearing import Hearing
+from agent.pipeline.played import Played
+from agent.pipeline.speech import Speech
 from agent.pipeline.stages import Stages
-
-Emit = Callable[[Event], None]
-"""Where a run's events go, in order."""
+from agent.pipeline.telling import Teller
 
 
 class Run:
     """A request being answered."""
 
     def __init__(
-        self, admitted: Admitted, plan: frozenset[Stage], emit: Emit | None = None, *, age_s: float = 0.0
+        self, admitted: Admitted, plan: frozenset[Stage], teller: Teller, *, hearing: Hearing | None = None
     ) -> None:
-        """`plan`: the stages it passes. `emit` None: the caller wants no events. `age_s`: since it arrived."""
+        """`plan`: the stages it passes. `teller`: who is told of it meanwhile, and since when.
+
+        `hearing`: what an engine heard of its clip while it arrived.
+        """
         self.admitted = admitted
         self.plan = plan
         self.reply_to: set[ReplyTo] = {admitted.reply_to}
         """Everywhere the terminal reply is wanted."""
-        self._emit = emit
-        self._arrived = time.monotonic() - age_s
+        self._teller = teller
+        self._hearing = hearing
         self._deadline_ms = admitted.request.deadline_ms or DEFAULT_DEADLINE_MS
         self._draft = Draft()
-        self._events = 0
+        self._speech: Speech | None = None
         self._position: int | None = None
         self._cancelled: CancelReason | None = None
         self._performing: asyncio.Task[None] | None = None
@@ -59,11 +61,12 @@ class Run:
         """Whether it is being stopped, or is."""
         return self._cancelled is not None
 
-    def cancel(self, reason: CancelReason = "caller") -> None:
-        """Stops the run, wherever it is; its terminal reply says so."""
+    def cancel(self, reason: CancelReason = "caller", *, played: Played | None = None) -> None:
+        """Stops the run, wherever it is; its terminal reply says so, and what was heard of it by what was `played`."""
         if self._cancelled:
             return
         self._cancelled = reason
+        self._draft.heard_text = self._heard(played)
         if self._performing:
             self._performing.cancel()
 
@@ -88,76 +91,112 @@ class Run:
             self._performing = None
 
     def reply(self, agent: str, error: ContractError | None = None) -> Reply:
-        """The terminal reply, with whatever was produced so far."""
-        return self._draft.reply(self.admitted, self._reply_mode, agent=agent, total_ms=self._elapsed_ms, error=error)
+        """The terminal reply, with whatever was produced so far; nothing is told after it."""
+        self._teller.close()
+        total_ms = self._teller.elapsed_ms
+        return self._draft.reply(self.admitted, self._reply_mode, agent=agent, total_ms=total_ms, error=error)
 
-    def tell(self, event: EventType, **details: Any) -> None:
-        """Emits `event`, with those of its fields that belong to it, to whoever listens."""
-        if not self._emit:
-            return
-        number, self._events = self._events, self._events + 1
-        self._emit(Event(type=event, id=self.key.id, seq=number, t_ms=round(self._elapsed_ms, 1), **details))
+    def accepted(self) -> None:
+        """It was taken on."""
+        self._teller.tell(EventType.ACCEPTED)
 
     def waits(self, position: int, eta_ms: int | None) -> None:
         """So many will begin before it, and it then, as far as can be told; told to whoever listens where it is new."""
         if position != self._position:
             self._position = position
-            self.tell(EventType.QUEUED, position=position, eta_ms=eta_ms)
+            self._teller.tell(EventType.QUEUED, position=position, eta_ms=eta_ms)
 
-    def began(self) -> None:
+    async def began(self) -> None:
         """The answer begins; also where it begins again, after a crash."""
+        if self._draft.text and self._speech:
+            await self._speech.restart()
         self._draft.text = ""
 
     def wrote(self, piece: str) -> None:
         """The next piece of the answer."""
         self._draft.text += piece
-        self.tell(EventType.TOKEN, delta=piece)
+        self._teller.wrote(piece)
+        if self._speech:
+            self._speech.write(piece)
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody reads the answer as it is written."""
-        return self._emit is not None
+        """Whether somebody hears of the answer before its end."""
+        return self._teller.heard
 
     async def _pass_in(self, turn: AbstractAsyncContextManager[None], stages: Stages) -> None:
         async with turn:
             self.begun = True
-            self._draft.waited(self._elapsed_ms)
+            self._draft.waited(self._teller.elapsed_ms)
             await self._pass(stages)
 
     async def _pass(self, stages: Stages) -> None:
-        """Transcribes if it was spoken, chats, synthesizes if it is to be heard."""
-        request, question = self.admitted.request, self.admitted.request.text or ""
+        """Transcribes if it was spoken, chats, synthesizes if it is to be heard: each sentence once it is written."""
+        question = self.admitted.request.text or ""
         if Stage.STT in self.plan:
-            self._enter(EventType.STT_START)
-            heard = await stages.transcribe(
-                self.admitted.clip or b"", language=request.language, prompt=request.stt.prompt or ""
-            )
-            question = heard.transcript.text
-            self._draft.heard(heard)
-            self.tell(EventType.STT_END, text=question, language=heard.transcript.language)
-        if Stage.LLM in self.plan:
-            self._enter(EventType.LLM_START)
-            answer = await stages.chat(request, question, self)
-            self._draft.answered(answer)
-            self.tell(EventType.LLM_END, text=answer.text)
-        if Stage.TTS in self.plan:
-            self._enter(EventType.TTS_START)
-            self._draft.spoke(await stages.synthesize(self._draft.text or question, request.tts))
-            self.tell(EventType.TTS_END)
+            question = await self._transcribe(stages)
+        async with self._speaking(stages) as speech:
+            if Stage.LLM in self.plan:
+                await self._chat(stages, question)
+            elif speech:
+                speech.write(question)
+            if speech:
+                self._draft.spoke(await speech.finish())
 
-    def _enter(self, stage_start: EventType) -> None:
+    async def _transcribe(self, stages: Stages) -> str:
+        """The question in words."""
+        request = self.admitted.request
+        with self._during(Stage.STT, EventType.STT_START):
+            heard = await stages.transcribe(
+                self.admitted.clip or b"",
+                language=request.language,
+                prompt=request.stt.prompt or "",
+                hearing=self._hearing,
+            )
+        self._draft.heard(heard)
+        transcript = heard.transcript
+        self._teller.tell(EventType.STT_END, text=transcript.text, language=transcript.language)
+        return transcript.text
+
+    async def _chat(self, stages: Stages, question: str) -> None:
+        with self._during(Stage.LLM, EventType.LLM_START):
+            answer = await stages.chat(self.admitted.request, question, self)
+        self._draft.answered(answer)
+        self._teller.tell(EventType.LLM_END, text=answer.text)
+
+    @asynccontextmanager
+    async def _speaking(self, stages: Stages) -> AsyncIterator[Speech | None]:
+        """What says the answer, where it is to be heard."""
+        if Stage.TTS not in self.plan:
+            yield None
+            return
+        heard_in = self._draft.transcript.language if self._draft.transcript else None
+        self._speech = Speech(stages.voice(self.admitted.request, heard_in), self._teller)
+        try:
+            yield self._speech
+        finally:
+            await self._speech.close()
+
+    @contextmanager
+    def _during(self, stage: Stage, start: EventType) -> Iterator[None]:
         """A stage begins, unless it is too late."""
         if self._left_s <= 0:
             raise Expired(self._deadline_ms)
-        self.tell(stage_start)
+        self._teller.tell(start)
+        with self._teller.during(stage):
+            yield
+
+    def _heard(self, played: Played | None) -> str | None:
+        """How much of the answer was heard; by the clock, where nobody says, and it was played as it came."""
+        speech = self._speech
+        if speech is None or (played is None and speech.first_played_ms is None):
+            return None
+        since_first_ms = self._teller.elapsed_ms - (speech.first_played_ms or 0.0)
+        return (played or Played(since_first_ms)).of(speech.said)
 
     @property
     def _left_s(self) -> float:
-        return (self._deadline_ms - self._elapsed_ms) / 1_000
-
-    @property
-    def _elapsed_ms(self) -> float:
-        return (time.monotonic() - self._arrived) * 1_000
+        return (self._deadline_ms - self._teller.elapsed_ms) / 1_000
 
     @property
     def _reply_mode(self) -> ReplyMode:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from agent.audio import Audio, decode_wav, encode_wav
-from agent.contract.base64 import encode_base64
+from agent.audio import Audio, decode_wav
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Message, Request, Sampling, VoiceOptions
-from agent.contract.reply import AudioBody
+from agent.contract.messages import Message, Request, Sampling
 from agent.contract.terms import Mode, Role, Stage
 from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, Delta, ServedModel, Transcript
-from agent.errors import AudioError, EngineDied, EngineError
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from agent.errors import AudioError, EngineError
+from agent.pipeline.hearing import Hearing
+from agent.pipeline.phrases import Phrases
+from agent.pipeline.voice import Voice, at_hand, twice
 
 
 @dataclass(frozen=True)
@@ -46,15 +42,6 @@ class Answer:
     engine: str
 
 
-@dataclass(frozen=True)
-class Spoken:
-    """What came of TTS."""
-
-    body: AudioBody
-    seconds: float
-    engine: str
-
-
 class Writer(Protocol):
     """Who gets an answer piece by piece."""
 
@@ -62,7 +49,7 @@ class Writer(Protocol):
     def is_read(self) -> bool:
         """Whether somebody reads the answer as it is written: then it is not begun again."""
 
-    def began(self) -> None:
+    async def began(self) -> None:
         """The answer begins; also where it begins again, after a crash."""
 
     def wrote(self, piece: str) -> None:
@@ -95,14 +82,31 @@ class Stages:
     """Instruction to the language model, where a request has none."""
     max_tokens: int
     """Longest answer, where a request does not say [tokens]."""
+    phrases: Phrases
+    """Sentences that were said before."""
 
-    async def transcribe(self, wav: bytes, *, language: str | None, prompt: str = "") -> Heard:
-        """What is said in `wav`. Raises AudioError where it cannot be read or nothing is said."""
-        engine = _at_hand(self.engines.stt, Stage.STT)
+    async def listen(self, request: Request) -> Hearing | None:
+        """Has the clip of `request` heard while it arrives; None where no engine can, or has the time."""
+        engine = self.engines.stt
+        if engine is None:
+            return None
+        listening = await engine.listen(language=_wanted(request.language), prompt=request.stt.prompt or "")
+        return Hearing(listening) if listening else None
+
+    async def transcribe(
+        self, wav: bytes, *, language: str | None, prompt: str = "", hearing: Hearing | None = None
+    ) -> Heard:
+        """What is said in `wav`, of which there may be a `hearing`.
+
+        Raises AudioError where it cannot be read or nothing is said.
+        """
+        engine = at_hand(self.engines.stt, Stage.STT)
         start = time.monotonic()
-        audio = await asyncio.to_thread(_audible, wav, self.max_audio_s)
-        wanted = None if language == "auto" else language
-        transcript = await _twice(lambda: engine.transcribe(audio, language=wanted, prompt=prompt))
+        reading = asyncio.to_thread(_audible, wav, self.max_audio_s)
+        audio, transcript = await asyncio.gather(reading, hearing.finish()) if hearing else (await reading, None)
+        if transcript is None:
+            wanted = _wanted(language)
+            transcript = await twice(lambda: engine.transcribe(audio, language=wanted, prompt=prompt))
         if not transcript.text.strip():
             raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
         return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
@@ -120,7 +124,7 @@ class Stages:
             nonlocal first
             pieces: list[str] = []
             end = Delta()
-            writer.began()
+            await writer.began()
             async with aclosing(self._answer(model, request, question, sampling)) as deltas:
                 async for delta in deltas:
                     if piece := _encodable(delta.text):
@@ -134,15 +138,12 @@ class Stages:
                 raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
             return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label)
 
-        return await _twice(once, unless=lambda: writer.is_read and first is not None)
+        return await twice(once, unless=lambda: writer.is_read and first is not None)
 
-    async def synthesize(self, text: str, voice: VoiceOptions) -> Spoken:
-        """`text` as it sounds, at the rate that was asked for."""
-        engine = _at_hand(self.engines.tts, Stage.TTS)
-        start = time.monotonic()
-        audio = await _twice(lambda: engine.synthesize(text, voice=voice.voice, speed=voice.speed))
-        took = time.monotonic() - start
-        return Spoken(await asyncio.to_thread(_body, audio, voice.sample_rate), took, engine.info.label)
+    def voice(self, request: Request, language: str | None) -> Voice:
+        """Who says the answer to `request`; `language` is the one its clip was heard in."""
+        asked = None if request.language == "auto" else request.language
+        return Voice(lambda: self.engines.tts, request.tts, phrases=self.phrases, language=asked or language)
 
     def _answer(
         self, model: ServedModel, request: Request, question: str, sampling: Sampling
@@ -160,6 +161,11 @@ class Stages:
         return [Message(role=Role.SYSTEM, content=system), *messages]
 
 
+def _wanted(language: str | None) -> str | None:
+    """As engines are told it: None lets them find out."""
+    return None if language == "auto" else language
+
+
 def _audible(wav: bytes, max_s: float) -> Audio:
     audio = decode_wav(wav, max_s=max_s)
     if audio.is_silent:
@@ -167,34 +173,6 @@ def _audible(wav: bytes, max_s: float) -> Audio:
     return audio
 
 
-def _body(speech: Audio, sample_rate: int | None) -> AudioBody:
-    rate = sample_rate or speech.sample_rate
-    return AudioBody(
-        data=encode_base64(encode_wav(speech, sample_rate=rate)),
-        sample_rate=rate,
-        duration_ms=round(speech.duration_s * 1_000),
-    )
-
-
 def _encodable(text: str) -> str:
     """`text` without the half characters that a model may stop in."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _at_hand(engine: T | None, stage: Stage) -> T:
-    if engine is None:
-        raise EngineError(
-            stage, f"this agent has no engine for {stage.value}; its log says why", code=ErrorCode.MODEL_NOT_READY
-        )
-    return engine
-
-
-async def _twice(call: Callable[[], Awaitable[T]], *, unless: Callable[[], bool] = lambda: False) -> T:
-    """Makes a call again, once, whose engine died under it: the crash is the engine's, not the request's."""
-    try:
-        return await call()
-    except EngineDied as exc:
-        if unless():
-            raise
-        logger.warning("%s; trying once more", exc.message)
-        return await call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent import __version__
 from agent.contract.presence import Info, State
-from agent.contract.terms import Operation, Phase, ReplyMode, Stage
+from agent.contract.terms import AudioFormat, Operation, Phase, ReplyMode, Stage
 from agent.engines.engine_set import EngineSet
 from agent.journal.journal import Journal
 from agent.memory import resident_bytes
@@ -44,6 +44,7 @@ class Report:
             operations=[operation.value for operation in Operation],
             reply_modes=[mode.value for mode in ReplyMode],
             audio_formats=["wav"],
+            speech_formats=tuple(kind.value for kind in AudioFormat),
             limits=self._settings.limits,
             engines=self._engines.info,
             models=self._engines.models.names,

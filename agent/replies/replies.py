@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from asyncio import Future
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.events import Event
 from agent.contract.messages import Request
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
@@ -17,13 +16,14 @@ from agent.errors import Busy
 from agent.journal.entries import ReplyTo, RunKey
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Delivery, PacketTooLarge, Publication
+from agent.replies.listener import Listener
 
 logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
-_EVENTS_STOP_AT_BYTES = 16_000_000
 _CLOGGED_AT_BYTES = 32_000_000
 _CLOGGED_RETRY_MS = 1_000
+_ENDS = {ErrorCode.CANCELLED: Status.CANCELLED, ErrorCode.EXPIRED: Status.EXPIRED}
 _OURS = frozenset(
     {ErrorCode.STT_FAILED, ErrorCode.LLM_FAILED, ErrorCode.TTS_FAILED, ErrorCode.INTERNAL, ErrorCode.MODEL_NOT_READY}
 )
@@ -55,7 +55,7 @@ class Replies:
 
     def refuse(self, key: RunKey, to: ReplyTo, error: ContractError) -> None:
         """Answers a message that is not taken on."""
-        status = Status.EXPIRED if error.code is ErrorCode.EXPIRED else Status.ERROR
+        status = _ENDS.get(error.code, Status.ERROR)
         reply = Reply(id=key.id, status=status, error=ErrorBody.of(error), agent=self._topics.agent)
         self.send(reply.encode(), to)
         log_outcome(error, f"refused {key}")
@@ -81,35 +81,12 @@ class Replies:
                 return encoded
         return least.encode()
 
-    def emitter(self, request: Request, to: ReplyTo) -> Callable[[Event], None] | None:
-        """Where the events of a run go; None where nobody asked for them."""
-        if not (request.stream and request.stream.text):
-            return None
-        return _Stream(self._mqtt, self._topics.event(to.topic)).emit
+    def listener(self, request: Request, to: ReplyTo) -> Listener:
+        """Who hears of the run of `request` while it goes on."""
+        return Listener(self._mqtt, self._topics, to.topic, request.stream)
 
     def _fits(self, reply: bytes, to: ReplyTo) -> bool:
         return self._mqtt.fits(_publication(reply, to))
-
-
-class _Stream:
-    """The events of one run: all of them, until nobody hears them, but none that the broker could not take now."""
-
-    def __init__(self, mqtt: MqttClient, topic: str) -> None:
-        self._mqtt = mqtt
-        self._topic = topic
-        self._heard = True
-
-    def emit(self, event: Event) -> None:
-        """Publishes `event`, or leaves it out: the terminal reply tells all that matters."""
-        if not self._heard or self._mqtt.outbox_bytes > _EVENTS_STOP_AT_BYTES:
-            return
-        publication = Publication(self._topic, event.encode(), content_type=_JSON)
-        if self._mqtt.fits(publication):
-            self._mqtt.publish(publication).add_done_callback(self._sent)
-
-    def _sent(self, outcome: Future[Delivery]) -> None:
-        if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:
-            self._heard = False
 
 
 def log_outcome(error: ContractError, what: str) -> None:

@@ -9,6 +9,7 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.errors import AgentError, internal
 from agent.journal.entries import Admitted, Unanswered
 from agent.pipeline.run import Run
+from agent.pipeline.telling import Teller
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def revived(entry: Unanswered, make: Callable[[Admitted, float], Run]) -> tuple[
         error = internal()
     else:
         return run, _quarantined(entry) if entry.attempts >= _MAX_ATTEMPTS else None
-    return Run(entry.admitted, frozenset(), age_s=entry.age_s), error
+    return Run(entry.admitted, frozenset(), Teller(entry.admitted.key.id, None, age_s=entry.age_s)), error
 
 
 def _quarantined(entry: Unanswered) -> AgentError:

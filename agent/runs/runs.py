@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agent.contract.errors import ContractError
-from agent.contract.events import EventType
 from agent.errors import Busy, StorageError, internal
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.journal.journal import Journal
@@ -18,8 +17,10 @@ from agent.logs import current_run
 from agent.mqtt.message import Message
 from agent.operations import PLANS
 from agent.pipeline.admission import Admission
+from agent.pipeline.hearing import Live
 from agent.pipeline.run import Run
 from agent.pipeline.stages import Stages
+from agent.pipeline.telling import Teller
 from agent.replies.replies import Replies
 from agent.runs.answers import Answers
 from agent.runs.revival import revived
@@ -67,19 +68,26 @@ class Runs:
         self._afterwards: dict[RunKey, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def begin(self, admitted: Admitted, message: Message) -> None:
-        """Takes a request on. ContractError: it cannot be done, there is no room, or nothing can be written down."""
-        self._journal.check()
-        run = self._run(admitted)
-        self._admission.admit(run)
-        self._unwritten[run.key] = _Unwritten([message])
-        self._start(self._take_on(run, first=not message.redelivered), run)
+    def begin(self, admitted: Admitted, message: Message | None, *, live: Live | None = None) -> None:
+        """Takes a request on. ContractError: it cannot be done, there is no room, or nothing can be written down.
 
-    def join(self, run: Run, to: ReplyTo, message: Message) -> None:
+        `message` None: nobody waits for an acknowledgement. `live`, what there is of the run, is closed with it.
+        """
+        self._journal.check()
+        run = self._run(admitted, live=live)
+        self._admission.admit(run)
+        self._unwritten[run.key] = _Unwritten([message] if message else [])
+        task = self._start(self._take_on(run, first=not (message and message.redelivered)), run)
+        if live:
+            task.add_done_callback(lambda _: live.close())
+
+    def join(self, run: Run, to: ReplyTo, message: Message | None) -> None:
         """The same request once more: it waits for the same reply. Busy where it would go to too many topics."""
         if len(run.reply_to | {to}) > _MAX_REPLY_TOPICS:
             raise Busy(f"{run.key} has its reply sent to enough topics", retry_after_ms=1_000, limit=_MAX_REPLY_TOPICS)
         run.reply_to.add(to)
+        if message is None:
+            return
         if run.key in self._unwritten:
             self._unwritten[run.key].messages.append(message)
         else:
@@ -120,10 +128,12 @@ class Runs:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._answers.close()
 
-    def _run(self, admitted: Admitted, age_s: float = 0.0) -> Run:
+    def _run(self, admitted: Admitted, age_s: float = 0.0, *, live: Live | None = None) -> Run:
         plan = PLANS[admitted.operation](admitted.request, admitted.clip)
-        emit = self._replies.emitter(admitted.request, admitted.reply_to)
-        return Run(admitted, plan, emit, age_s=age_s)
+        if live:
+            return Run(admitted, plan, live.teller, hearing=live.hearing)
+        listener = self._replies.listener(admitted.request, admitted.reply_to)
+        return Run(admitted, plan, Teller(admitted.key.id, listener, age_s=age_s))
 
     def _start(self, work: Coroutine[Any, Any, T], run: Run) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name=f"run[{run.key}]")
@@ -213,7 +223,7 @@ class Runs:
     async def _perform(self, run: Run, turn: AbstractAsyncContextManager[None]) -> ContractError | None:
         """The boundary: only the agent's own end stops it otherwise."""
         try:
-            run.tell(EventType.ACCEPTED)
+            run.accepted()
             await run.perform(self._stages, turn)
         except ContractError as exc:
             return exc

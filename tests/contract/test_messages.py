@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import agent.contract
 from agent.contract.admin import AdminRequest, Health, ModelInfo, ModelList
+from agent.contract.docs import field_docs
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event
 from agent.contract.limits import MAX_MESSAGES, MAX_METADATA_BYTES, MAX_STOP_STRINGS, Limits
@@ -179,7 +180,9 @@ class TestEveryMessage:
 
     def test_is_frozen_and_documented(self, model):
         assert model.model_config["frozen"]
-        assert all(field.description for field in model.model_fields.values())
+        assert field_docs(model).keys() == model.model_fields.keys()
+        described = model.model_json_schema()["properties"].values()
+        assert all(field["description"] for field in described)
 
     def test_is_strict_about_what_it_is(self, model):
         for payload in (b"", b"null", b"[]", b'"text"', b"1", b"{", b"\xff", SAMPLES[model].encode("utf-16")):

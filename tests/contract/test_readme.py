@@ -49,7 +49,9 @@ def test_nested_fields_are_named(name, model):
     assert [field for field in model.model_fields if f"`{field}`" not in row] == []
 
 
-@pytest.mark.parametrize("field", messages.UploadStart.model_fields.keys() - messages.Request.model_fields.keys())
+@pytest.mark.parametrize(
+    "field", sorted(messages.UploadStart.model_fields.keys() - messages.Request.model_fields.keys())
+)
 def test_every_field_of_an_upload_is_named(field):
     assert f"`{field}`" in PAGE.split("## A clip in pieces", 1)[1]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.contract.errors import ErrorCode
-from agent.contract.events import Event, EventType
+from agent.contract.events import EventType
 from agent.contract.limits import Limits
 from agent.contract.messages import Request
 from agent.contract.terms import Operation, RunState, Stage
@@ -15,6 +15,8 @@ from agent.errors import Busy, NotReady
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.pipeline.admission import Admission, Standing
 from agent.pipeline.run import Run
+from agent.pipeline.telling import Teller
+from tests.fakes import FakeListener
 from tests.wav_files import sine, wav
 
 pytestmark = pytest.mark.anyio
@@ -22,11 +24,11 @@ pytestmark = pytest.mark.anyio
 SECOND = wav(sine(seconds=1.0))
 
 
-def run(request_id, client="demo", *, clip=None, priority=0, emit=None, text="Hi", deadline_ms=None, age_s=0.0):
+def run(request_id, client="demo", *, clip=None, priority=0, listener=None, text="Hi", deadline_ms=None, age_s=0.0):
     key = RunKey(client, request_id)
     request = Request(text=text, priority=priority, deadline_ms=deadline_ms)
     admitted = Admitted(key, Operation.CHAT, request, clip, ReplyTo("reply"), 0.0)
-    return Run(admitted, frozenset({Stage.LLM}), emit, age_s=age_s)
+    return Run(admitted, frozenset({Stage.LLM}), Teller(request_id, listener, age_s=age_s))
 
 
 def admission(*, max_concurrent=1, trusted=(), **limits):
@@ -196,27 +198,28 @@ async def test_a_turn_that_comes_to_who_is_just_leaving_goes_to_the_next():
 
 async def test_who_waits_is_told_where_it_stands_and_again_as_it_moves_up():
     gate = admission()
-    told: asyncio.Queue[Event] = asyncio.Queue()
+    caller = FakeListener()
     first, second = (Turn(gate, run(name)) for name in "ab")
-    third = Turn(gate, run("c", emit=told.put_nowait))
-    event = await told.get()
-    assert (event.type, event.position, event.seq) == (EventType.QUEUED, 1, 0)
+    third = Turn(gate, run("c", listener=caller))
+    event = await caller.until(EventType.QUEUED)
+    assert (event.position, event.seq) == (1, 0)
     assert event.eta_ms
+    caller.heard.clear()
     await first.end()
-    event = await told.get()
+    event = await caller.until(EventType.QUEUED)
     assert (event.position, event.seq) == (0, 1)
     await second.end()
     await third.end()
-    assert told.empty()
+    assert caller.heard == [event]
 
 
 async def test_who_need_not_wait_is_told_nothing():
     gate = admission()
-    told: list[Event] = []
-    turn = Turn(gate, run("a", emit=told.append))
+    caller = FakeListener()
+    turn = Turn(gate, run("a", listener=caller))
     await turn.has_begun.wait()
     await turn.end()
-    assert told == []
+    assert caller.heard == []
 
 
 async def test_overdue_is_what_is_held_past_its_deadline():

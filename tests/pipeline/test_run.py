@@ -9,15 +9,17 @@ import pytest
 
 from agent.audio import Audio, encode_wav
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.events import Event, EventType
+from agent.contract.events import EventType
 from agent.contract.messages import Message, Request
 from agent.contract.terms import FinishReason, Operation, ReplyMode, Role, Stage, Status
 from agent.errors import Cancelled, EngineDied, EngineError, Expired
 from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.operations import PLANS
+from agent.pipeline.phrases import Phrases
 from agent.pipeline.run import Run
 from agent.pipeline.stages import Stages
-from tests.fakes import FakeEngines, FakeLanguageModel, FakeSpeechToText, FakeTextToSpeech
+from agent.pipeline.telling import Teller
+from tests.fakes import FakeEngines, FakeLanguageModel, FakeListener, FakeSpeechToText, FakeTextToSpeech
 
 pytestmark = pytest.mark.anyio
 
@@ -34,17 +36,17 @@ def engines():
 def run_of(operation=Operation.CHAT, *, clip=None, deadline_ms=10_000, age_s=0.0, read=True, **fields):
     request = Request(id="r1", deadline_ms=deadline_ms, **fields)
     admitted = Admitted(RunKey("demo", "r1"), operation, request, clip, ReplyTo("reply/demo/r1"), 0.0)
-    events: list[Event] = []
-    return Run(admitted, PLANS[operation](request, clip), events.append if read else None, age_s=age_s), events
+    listener = FakeListener(events=read)
+    return Run(admitted, PLANS[operation](request, clip), Teller("r1", listener, age_s=age_s)), listener
 
 
 async def perform(run, engines):
-    stages = Stages(engines, max_audio_s=5, system="Be kind.", max_tokens=64)
+    stages = Stages(engines, max_audio_s=5, system="Be kind.", max_tokens=64, phrases=Phrases(0))
     await run.perform(stages, nullcontext())
 
 
 async def test_a_spoken_question_is_heard_answered_and_spoken(engines):
-    run, events = run_of(clip=CLIP, reply_mode=ReplyMode.BOTH, metadata={"room": "kitchen"})
+    run, caller = run_of(clip=CLIP, reply_mode=ReplyMode.BOTH, metadata={"room": "kitchen"})
     await perform(run, engines)
     reply = run.reply("orin")
     assert (reply.status, reply.text, reply.finish_reason) == (Status.OK, "It is.", FinishReason.STOP)
@@ -53,16 +55,17 @@ async def test_a_spoken_question_is_heard_answered_and_spoken(engines):
     assert reply.engines.model_dump() == {"stt": "fake/m1", "llm": "fake/m1", "tts": "fake/m1"}
     assert all(ms is not None for ms in reply.timings_ms.model_dump().values())
     assert reply.metadata == {"room": "kitchen"}
-    assert [event.seq for event in events] == list(range(len(events)))
-    assert [event.type for event in events if event.type is not EventType.TOKEN] == [
+    assert [event.seq for event in caller.heard] == list(range(len(caller.heard)))
+    assert caller.told == [
         EventType.STT_START,
         EventType.STT_END,
         EventType.LLM_START,
         EventType.LLM_END,
         EventType.TTS_START,
+        EventType.SENTENCE,
         EventType.TTS_END,
     ]
-    assert "".join(event.delta for event in events if event.type is EventType.TOKEN) == "It is."
+    assert "".join(event.delta or "" for event in caller.heard) == "It is."
 
 
 async def test_a_typed_question_needs_no_ears_and_no_voice(engines):

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from agent.contract.errors import ErrorCode
+from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event, EventType
 from agent.contract.lookup import Found
 from agent.contract.messages import Request, StreamOptions
@@ -34,10 +34,8 @@ def replies_over(mqtt):
     return Replies(Topics(), cast("MqttClient", mqtt))
 
 
-def emitter(mqtt):
-    emit = replies_over(mqtt).emitter(Request(text="Hi", stream=StreamOptions()), TO)
-    assert emit
-    return emit
+def listener(mqtt, **wanted):
+    return replies_over(mqtt).listener(Request(text="Hi", stream=StreamOptions(**wanted)), TO)
 
 
 def error_in(publication):
@@ -48,31 +46,50 @@ def error_in(publication):
 
 async def test_events_go_on_until_nobody_hears_them():
     mqtt = FakeMqtt()
-    emit = emitter(mqtt)
-    emit(event())
+    hear = listener(mqtt).hear
+    hear(event())
     await asyncio.sleep(0)
     mqtt.says = Delivery.NO_SUBSCRIBERS
-    emit(event())
+    hear(event())
     await asyncio.sleep(0)
-    emit(event())
+    hear(event())
     assert [publication.topic for publication in mqtt.published] == [f"{TO.topic}/event"] * 2
 
 
 async def test_events_give_way_where_the_broker_does_not_take_what_there_is():
     mqtt = FakeMqtt()
-    emit = emitter(mqtt)
+    hear = listener(mqtt).hear
     mqtt.outbox_bytes = 16_000_001
-    emit(event())
+    hear(event())
     assert mqtt.published == []
     mqtt.outbox_bytes = 0
-    emit(event())
+    hear(event())
     assert len(mqtt.published) == 1
 
 
 async def test_an_event_that_the_broker_would_not_take_costs_the_run_nothing():
     mqtt = FakeMqtt(packet_limit=1_000)
-    emitter(mqtt)(event("x" * 2_000))
+    listener(mqtt).hear(event("x" * 2_000))
     assert mqtt.published == []
+
+
+async def test_chunks_of_speech_go_below_the_reply_topic_as_they_are_whoever_hears_the_events():
+    mqtt = FakeMqtt()
+    mqtt.says = Delivery.NO_SUBSCRIBERS
+    caller = listener(mqtt, audio=True)
+    caller.hear(event())
+    await asyncio.sleep(0)
+    mqtt.outbox_bytes = 16_000_001
+    caller.play(0, b"RIFF", "audio/wav")
+    sent = mqtt.published[-1]
+    assert (sent.topic, sent.payload, sent.content_type) == (f"{TO.topic}/audio/0", b"RIFF", "audio/wav")
+
+
+async def test_a_chunk_that_the_broker_would_not_take_is_said_to_be_too_large():
+    caller = listener(FakeMqtt(packet_limit=1_000), audio=True)
+    with pytest.raises(ContractError) as caught:
+        caller.play(0, b"x" * 2_000, "audio/wav")
+    assert caught.value.code is ErrorCode.REPLY_TOO_LARGE
 
 
 async def test_where_replies_pile_up_nothing_more_is_promised():

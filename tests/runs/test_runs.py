@@ -17,6 +17,7 @@ from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import Delivery, Message
 from agent.pipeline.admission import Admission
+from agent.pipeline.phrases import Phrases
 from agent.pipeline.stages import Stages
 from agent.replies.replies import Replies
 from agent.runs.runs import Runs
@@ -41,7 +42,7 @@ class Process:
             agent="orin",
             admission=self.admission,
             journal=journal,
-            stages=Stages(FakeEngines(llm=self.llm), max_audio_s=5, system="", max_tokens=64),
+            stages=Stages(FakeEngines(llm=self.llm), max_audio_s=5, system="", max_tokens=64, phrases=Phrases(0)),
             replies=Replies(Topics(), cast("MqttClient", self.mqtt)),
             ack=self.mqtt.ack,
             on_change=lambda: None,

@@ -1,0 +1,187 @@
+"""An answer being said: sentence by sentence, while the rest of it is still being written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agent.audio import Audio
+from agent.audio.formats import Encoded, chunks, encode
+from agent.contract.base64 import encode_base64
+from agent.contract.events import EventType
+from agent.contract.messages import VoiceOptions
+from agent.contract.reply import AudioBody
+from agent.contract.terms import AudioFormat, Stage
+from agent.errors import EngineError
+from agent.pipeline.played import Said
+from agent.pipeline.sentences import Sentences
+from agent.pipeline.telling import Teller
+from agent.pipeline.voice import Voice
+from agent.speech_text import speech_text
+
+UNSAYABLE = "unsayable"
+"""Reason of an EngineError: the voice has no sound for the text."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What came of TTS."""
+
+    body: AudioBody
+    text: str
+    """What was said, as it was said."""
+    seconds: float
+    """Work of the engine."""
+    first_audio_ms: float
+    """From the arrival of the request to the first sound."""
+    engine: str
+
+
+class Speech:
+    """The speech of one answer. Close it; what is in the middle of being said then is stopped."""
+
+    def __init__(self, voice: Voice, teller: Teller) -> None:
+        self._voice = voice
+        self._teller = teller
+        self.said: list[Said] = []
+        """What was spoken so far, in order."""
+        self.first_played_ms: float | None = None
+        """When the first chunk went out, since the arrival of the request."""
+        self._restart()
+
+    def write(self, piece: str) -> None:
+        """The answer goes on."""
+        self._put(self._sentences.feed(piece))
+
+    async def restart(self) -> None:
+        """The answer begins anew; nobody has heard any of it."""
+        await self.close()
+        self._restart()
+
+    async def finish(self) -> Spoken:
+        """All of it, once it is said. EngineError where the engine fails, or nothing in it can be said."""
+        self._put(self._sentences.end())
+        self._queue.put_nowait(None)
+        await self._speaking
+        if not self._texts:
+            raise EngineError(
+                Stage.TTS, "there is nothing in the text that could be said", reason=UNSAYABLE, retriable=False
+            )
+        self._teller.tell(EventType.TTS_END, chunks=self._chunks if self._teller.plays else None)
+        body = await self._body()
+        return Spoken(body, " ".join(self._texts), self._seconds, self._first_ms or 0.0, self._engine)
+
+    async def close(self) -> None:
+        """Says nothing more."""
+        self._speaking.cancel()
+        await asyncio.wait({self._speaking})
+        if not self._speaking.cancelled():
+            self._speaking.exception()  # else the event loop would tell of one that nobody saw
+
+    def _restart(self) -> None:
+        self._sentences = Sentences()
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._texts: list[str] = []
+        self._pieces: list[Audio] = []
+        self._chunks = 0
+        self._rate = 0
+        self._seconds = 0.0
+        self._duration_ms = 0.0
+        self._first_ms: float | None = None
+        self._engine = ""
+        self._begun = False
+        self.said.clear()
+        self._speaking = asyncio.create_task(self._speak(), name="speech")
+
+    def _put(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            self._queue.put_nowait(sentence)
+
+    async def _speak(self) -> None:
+        """Takes one sentence after the other, until there is no more."""
+        first = await self._queue.get()
+        with self._teller.during(Stage.TTS):
+            sentence = first
+            while sentence is not None:
+                await self._say(sentence)
+                sentence = await self._queue.get()
+
+    async def _say(self, sentence: str) -> None:
+        said = speech_text(sentence, language=self._voice.language)
+        audio = await self._sound(sentence, said) if said else None
+        if audio is None:
+            self.said.append(Said(sentence))
+            return
+        if self._first_ms is None:
+            self._first_ms = self._teller.elapsed_ms
+        self._texts.append(said)
+        self._duration_ms += audio.duration_s * 1_000
+        if self._teller.plays:
+            await self._play(sentence, audio)
+        else:
+            self._pieces.append(audio)
+        self.said.append(Said(sentence, audio.duration_s * 1_000, self._chunks - 1 if self._teller.plays else None))
+
+    async def _sound(self, sentence: str, said: str) -> Audio | None:
+        """How it sounds; None, and a warning, where the voice has no sound for it."""
+        if not self._begun:
+            self._begun = True
+            self._teller.tell(EventType.TTS_START)
+        self._teller.tell(EventType.SENTENCE, n=len(self._texts), text=sentence.strip())
+        try:
+            uttered = await self._voice.say(said)
+        except EngineError as exc:
+            if exc.reason != UNSAYABLE:
+                raise
+            self._teller.tell(EventType.WARNING, code=UNSAYABLE, message=exc.message)
+            return None
+        self._seconds += uttered.seconds
+        self._engine = uttered.engine
+        return uttered.audio
+
+    async def _play(self, sentence: str, audio: Audio) -> None:
+        """Sends it ahead."""
+        listener = self._teller.listener
+        if listener is None:
+            return
+        options = self._voice.options
+        made = await asyncio.to_thread(
+            lambda: list(chunks(audio, options.format, sample_rate=options.sample_rate, max_bytes=listener.chunk_bytes))
+        )
+        text: str | None = sentence.strip()
+        for chunk in made:
+            listener.play(self._chunks, chunk.data, _content_type(options.format, chunk))
+            if self.first_played_ms is None:
+                self.first_played_ms = self._teller.elapsed_ms
+            self._teller.tell(EventType.AUDIO, chunk=self._chunks, bytes=len(chunk.data), text=text)
+            self._rate, text = chunk.sample_rate, None
+            self._chunks += 1
+
+    async def _body(self) -> AudioBody:
+        options = self._voice.options
+        if self._teller.plays:
+            return AudioBody(
+                format=options.format,
+                sample_rate=self._rate,
+                duration_ms=round(self._duration_ms),
+                chunks=self._chunks,
+            )
+        return await asyncio.to_thread(_joined, self._pieces, options)
+
+
+def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:
+    whole = Audio.joined(pieces)
+    encoded = encode(whole, options.format, sample_rate=options.sample_rate)
+    return AudioBody(
+        data=encode_base64(encoded.data),
+        format=options.format,
+        sample_rate=encoded.sample_rate,
+        duration_ms=round(whole.duration_s * 1_000),
+    )
+
+
+def _content_type(kind: AudioFormat, chunk: Encoded) -> str:
+    if kind is AudioFormat.PCM:  # says nothing of itself
+        return f"{kind.media_type};rate={chunk.sample_rate};channels=1"
+    return kind.media_type

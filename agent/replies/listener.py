@@ -1,0 +1,49 @@
+"""Who hears of a run while it goes on: its events and its speech, as messages below its reply topic."""
+
+from __future__ import annotations
+
+from asyncio import Future
+
+from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.events import Event
+from agent.contract.messages import StreamOptions
+from agent.contract.topics import Topics
+from agent.mqtt.client import MqttClient
+from agent.mqtt.message import Delivery, PacketTooLarge, Publication
+
+_JSON = "application/json"
+_EVENTS_STOP_AT_BYTES = 16_000_000
+
+
+class Listener:
+    """One caller: gets all that it asked for, until nobody hears it, but no event that the broker cannot take now."""
+
+    def __init__(self, mqtt: MqttClient, topics: Topics, reply_topic: str, wanted: StreamOptions | None) -> None:
+        self._mqtt = mqtt
+        self._topics = topics
+        self._reply_topic = reply_topic
+        self._heard = True
+        self.events = wanted is not None and wanted.text
+        self.audio = wanted is not None and wanted.audio
+        self.chunk_bytes = wanted.chunk_bytes if wanted else None
+
+    def hear(self, event: Event) -> None:
+        """Publishes `event`, or leaves it out: the terminal reply tells all that matters."""
+        if not self._heard or self._mqtt.outbox_bytes > _EVENTS_STOP_AT_BYTES:
+            return
+        publication = Publication(self._topics.event(self._reply_topic), event.encode(), content_type=_JSON)
+        if self._mqtt.fits(publication):
+            self._mqtt.publish(publication).add_done_callback(self._sent)
+
+    def play(self, chunk: int, speech: bytes, content_type: str) -> None:
+        """Publishes a chunk of speech, whoever hears it. ContractError(reply_too_large) where the broker takes none."""
+        topic = self._topics.audio(self._reply_topic, chunk)
+        try:
+            self._mqtt.publish(Publication(topic, speech, content_type=content_type))
+        except PacketTooLarge as exc:
+            message = f"a chunk of speech is larger than the broker takes: ask for a smaller chunk_bytes ({exc})"
+            raise ContractError(ErrorCode.REPLY_TOO_LARGE, message, limit=exc.limit, actual=exc.size) from exc
+
+    def _sent(self, outcome: Future[Delivery]) -> None:
+        if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:
+            self._heard = False
