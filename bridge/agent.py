@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
-from agent.client import AgentClient
+from agent.client import AgentClient, AudioChunk
+from agent.contract.events import Event
 from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import Info
@@ -39,14 +40,30 @@ class Agent(Protocol):
     async def ask(self, request: Request, /, *, client: str | None = None, sent: Callable[[], None] = ...) -> Reply:
         """The terminal reply to `request`; raises ContractError or NoReply. `sent` is called once it is on its way."""
 
+    def stream(
+        self, request: Request, /, *, client: str | None = None, cancels: bool = True
+    ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
+        """What is heard of `request` while it goes on, its terminal reply last; raises like `ask`.
+
+        Closed early, it cancels the run, or with `cancels` False lets it go on.
+        """
+
     async def lookup(self, request_id: str, /, *, client: str | None = None) -> Found | None:
         """What became of a request; None where the agent does not know it. Raises ContractError or NoReply."""
 
     async def administer(self, operation: AdminOperation, /, *, model: str | None = None) -> Reply:
         """The reply to an operator's call; raises ContractError or NoReply."""
 
-    def cancel(self, request_id: str, /, *, client: str | None = None) -> None:
-        """Stops a request; whoever awaits it gets its terminal reply."""
+    def cancel(
+        self,
+        request_id: str,
+        /,
+        *,
+        client: str | None = None,
+        played_ms: int | None = None,
+        last_seq: int | None = None,
+    ) -> None:
+        """Stops a request, of whose speech so much was played; whoever awaits it gets its terminal reply."""
 
 
 _: type[Agent] = AgentClient

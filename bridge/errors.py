@@ -101,6 +101,16 @@ def stopping() -> ContractError:
     return ContractError(ErrorCode.BUSY, message, reason="stopping", retry_after_ms=_DEFAULT_RETRY_AFTER_MS)
 
 
+def no_reply() -> ErrorBody:
+    """What a caller is told where nothing is heard of its request."""
+    return ErrorBody(
+        code=ErrorCode.EXPIRED,
+        message="the agent said nothing, not even that it was too late; ask again with the same Idempotency-Key",
+        reason="no_reply",
+        retriable=True,
+    )
+
+
 def failed(reply: Reply) -> Response:
     """A reply that is not `ok`, with what the agent had produced before it failed."""
     error = reply.error or ErrorBody(code=ErrorCode.INTERNAL, message="the agent failed and did not say why")
@@ -125,13 +135,7 @@ async def _contract_error(request: Request, exc: ContractError) -> Response:
 
 
 async def _no_reply(_: Request, exc: NoReply) -> Response:
-    error = ErrorBody(
-        code=ErrorCode.EXPIRED,
-        message="the agent said nothing, not even that it was too late; ask again with the same Idempotency-Key",
-        reason="no_reply",
-        retriable=True,
-    )
-    return problem(error, status=GATEWAY_TIMEOUT, request_id=exc.id)
+    return problem(no_reply(), status=GATEWAY_TIMEOUT, request_id=exc.id)
 
 
 async def _not_acceptable(request: Request, exc: NotAcceptable) -> Response:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_WAV_NAMES = ("audio/x-wav", "audio/wave", "audio/vnd.wave")
 JSON = "application/json"
 WAV = "audio/wav"
+OGG = "audio/ogg"
+SSE = "text/event-stream"
+_OTHER_NAMES = {
+    "audio/x-wav": WAV,
+    "audio/wave": WAV,
+    "audio/vnd.wave": WAV,
+    "audio/opus": OGG,
+    "application/ogg": OGG,
+}
 RESPOND_ASYNC = "respond-async"
 
 
@@ -31,7 +39,7 @@ def _range(text: str) -> tuple[str, float]:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
             quality = _number(value.strip())
-    return WAV if name in _WAV_NAMES else name, quality
+    return _OTHER_NAMES.get(name, name), quality
 
 
 def _number(text: str) -> float:

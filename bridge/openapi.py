@@ -10,12 +10,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import HearingOptions, Request, Sampling, VoiceOptions
+from agent.contract.messages import HearingOptions, Request, Sampling, StreamOptions, VoiceOptions
 from agent.contract.reply import Reply
+from agent.contract.terms import AudioFormat
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
-from bridge.negotiation import JSON, RESPOND_ASYNC, WAV
+from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, WAV
 from bridge.progress import Progress
 
+ASK_PATH = "/v1/ask"
 _REF = "#/components/schemas/{model}"
 _MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Request, "validation"),
@@ -23,7 +25,27 @@ _MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Progress, "serialization"),
     (Problem, "serialization"),
 ]
-_PLAIN_FIELDS = ("id", "session_id", "reply_mode", "text", "model", "mode", "system", "language", "deadline_ms")
+_PLAIN_FIELDS = (
+    "id",
+    "session_id",
+    "reply_mode",
+    "text",
+    "model",
+    "mode",
+    "system",
+    "language",
+    "deadline_ms",
+    "barge_in",
+)
+_NESTED = (("tts", VoiceOptions), ("stt", HearingOptions), ("params", Sampling), ("stream", StreamOptions))
+_EVENTS = """event: token
+id: 4
+data: {"type":"token","id":"9f2c","seq":4,"t_ms":212.4,"delta":"Paris"}
+
+event: reply
+data: {"v":1,"id":"9f2c","status":"ok","reply_mode":"text","text":"Paris.","agent":"orin"}
+
+"""
 
 
 def describe(app: FastAPI) -> None:
@@ -36,10 +58,17 @@ def describe(app: FastAPI) -> None:
             )
             _, definitions = models_json_schema(_MODELS, ref_template=_REF)
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+            schema["paths"][ASK_PATH]["post"] |= _asking()
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _asking() -> dict[str, Any]:
+    """What `/v1/ask` takes; worked out when somebody asks, for it takes as long as many an import."""
+    fields = _flat_fields()
+    return {"parameters": _parameters(fields), "requestBody": _request_body(fields)}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -50,7 +79,7 @@ def _flat_fields() -> dict[str, Any]:
     """The fields that forms and query parameters can carry, each with its schema."""
     envelope = Request.model_json_schema(ref_template=_REF)["properties"]
     flat = {name: envelope[name] for name in _PLAIN_FIELDS}
-    for parent, model in (("tts", VoiceOptions), ("stt", HearingOptions), ("params", Sampling)):
+    for parent, model in _NESTED:
         properties = model.model_json_schema(ref_template=_REF)["properties"]
         flat |= {f"{parent}.{name}": schema for name, schema in properties.items() if schema.get("type") != "array"}
     return {name: _never_null(schema) for name, schema in flat.items()}
@@ -130,16 +159,24 @@ def _problems() -> dict[int | str, dict[str, Any]]:
 
 
 def _answers() -> dict[str, Any]:
-    text = {"schema": {"type": "string"}, "description": "With `audio/wav`: the answer, percent-encoded UTF-8."}
-    heard = {"schema": {"type": "string"}, "description": "With `audio/wav`: what was heard, percent-encoded UTF-8."}
+    spoken = "With speech that comes whole: "
+    text = {"schema": {"type": "string"}, "description": f"{spoken}the answer, percent-encoded UTF-8."}
+    heard = {"schema": {"type": "string"}, "description": f"{spoken}what was heard, percent-encoded UTF-8."}
+    binary = {"type": "string", "format": "binary"}
     return {
-        "description": "The reply; as `audio/wav`, where `Accept` asks for it, only its speech.",
+        "description": "The reply. As `audio/…`, where `Accept` asks for it, only its speech: whole, or with"
+        " `stream.audio` from the first sentence on. As `text/event-stream` events while the run goes on, each as"
+        " MQTT has it; `audio` has its chunk as base64 in `data`; the last one is `reply`.",
         "headers": {
             "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
             "EdgeVoice-Text": text,
             "EdgeVoice-Transcript": heard,
         },
-        "content": {JSON: {"schema": _ref(Reply)}, WAV: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            JSON: {"schema": _ref(Reply)},
+            **{kind.media_type: {"schema": binary} for kind in AudioFormat},
+            SSE: {"schema": {"type": "string"}, "example": _EVENTS},
+        },
     }
 
 
@@ -157,5 +194,4 @@ def _accepted() -> dict[str, Any]:
 
 PROBLEMS: dict[int | str, dict[str, Any]] = _problems()
 """What any route may answer instead, by status."""
-ASK: dict[str, Any] = {"parameters": _parameters(_flat_fields()), "requestBody": _request_body(_flat_fields())}
 ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), 202: _accepted(), **PROBLEMS}

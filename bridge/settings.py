@@ -27,7 +27,6 @@ class BridgeSettings(BaseSettings):
         env_file_encoding="utf-8",
         env_nested_delimiter="__",
         nested_model_default_partial_update=True,  # a broker host that is set leaves the user name as it is
-        use_attribute_docstrings=True,
     )
 
     host: str = "127.0.0.1"

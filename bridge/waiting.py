@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-from agent.client import NoReply
+from agent.client import AudioChunk, NoReply
 from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.events import Event
 from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.reply import Reply
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _LOOK_AGAIN_S = 0.25
+
+Part = Event | AudioChunk | Reply
+"""What is heard of a run while it goes on."""
 
 
 class Waiting:
@@ -57,9 +61,46 @@ class Waiting:
                 asking.cancel()
                 hanging_up.cancel()
                 await asyncio.gather(asking, hanging_up, return_exceptions=True)
-            if self._callers[key] == 1 and not self._roll.elsewhere(key):
-                self._agent.cancel(key.id, client=key.client)
-            raise ContractError(ErrorCode.CANCELLED, "the caller hung up", reason="hung_up")
+            self.abandon(key)
+            raise _hung_up()
+
+    async def stream(
+        self, request: Request, key: Key, receive: Receive, *, silence_s: float
+    ) -> AsyncGenerator[Part | None, None]:
+        """What is heard of the run, its Reply last, and None whenever nothing was for so long.
+
+        A caller that hangs up is treated, and the same is raised, as in `ask`; closed early, the run goes on.
+        """
+        with self._place(key):
+            parts = self._agent.stream(request, client=key.client, cancels=False)
+            hanging_up = asyncio.create_task(_hangs_up(receive), name=f"hang up[{key.id}]")
+            coming: asyncio.Future[Part] = asyncio.ensure_future(anext(parts))
+            try:
+                while not hanging_up.done() or coming.done():
+                    if coming.done():
+                        part = coming.result()
+                        yield part
+                        if isinstance(part, Reply):
+                            return
+                        coming = asyncio.ensure_future(anext(parts))
+                    either: set[asyncio.Future[Any]] = {coming, hanging_up}
+                    done, _ = await asyncio.wait(either, timeout=silence_s, return_when=asyncio.FIRST_COMPLETED)
+                    if not done:
+                        yield None
+            except asyncio.CancelledError as exc:
+                raise stopping() from exc  # as in `ask`
+            finally:
+                coming.cancel()
+                hanging_up.cancel()
+                await asyncio.gather(coming, hanging_up, return_exceptions=True)
+                await parts.aclose()
+            self.abandon(key)
+            raise _hung_up()
+
+    def abandon(self, key: Key) -> None:
+        """Stops the run of a caller that is gone, unless another one waits for it, here or elsewhere."""
+        if self._callers[key] == 1 and not self._roll.elsewhere(key):
+            self._agent.cancel(key.id, client=key.client)
 
     async def begin(self, request: Request, key: Key) -> Found:
         """Where `request` is on its way, once the agent has it. It is asked for until its deadline, whoever hangs up.
@@ -129,6 +170,10 @@ async def _either(task: asyncio.Task[Reply], other: Coroutine[Any, Any, _T]) -> 
     finally:
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
+
+
+def _hung_up() -> ContractError:
+    return ContractError(ErrorCode.CANCELLED, "the caller hung up", reason="hung_up")
 
 
 async def _hangs_up(receive: Receive) -> None:

@@ -118,6 +118,8 @@ def test_an_agent_whose_certificates_are_not_there_names_the_file(monkeypatch, c
         (["hi", "--wav", "x.wav"], "words or with --wav"),
         (["--wav", "none.wav"], "none.wav"),
         (["  "], "text"),
+        (["hi", "--live"], "--live takes --wav"),
+        (["--live", "--wav", "/dev/null"], "WAV file of PCM"),
         (["\udcff\udcfe"], "not UTF-8"),
         (["hi", "--reply", "audio", "--out", "/nowhere/a.wav"], "/nowhere/a.wav cannot be written"),
         (["hi", "--out", "/"], "/ cannot be written"),
@@ -198,19 +200,25 @@ async def test_a_question_and_its_spoken_answer(tmp_path):
     async with Stack(StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))) as stack:
         password_file = str(stack.mqtt().password_file)
         broker = ["--port", str(stack.broker.port), "--user", "demo", "--password-file", password_file]
-        argv = [sys.executable, "-m", "agent", "ask", "Hello", "--out", "heard.wav", "--protocol", "3.1.1", *broker]
-        asking = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        shown, said = await asking.communicate()
+        live = ["--wav", "question.wav", "--live", "--stream"]
+        for how in (["Hello", "--protocol", "3.1.1"], ["Hello", "--stream"], live):
+            argv = [sys.executable, "-m", "agent", "ask", "--out", "heard.wav", *how, *broker]
+            asking = await asyncio.create_subprocess_exec(
+                *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            shown, said = await asking.communicate()
+            assert asking.returncode == 0, said
+            check_shown(shown.decode(), tmp_path / "heard.wav")
+            (tmp_path / "heard.wav").rename(tmp_path / "question.wav")
 
-    assert asking.returncode == 0, said
-    lines = dict(line.split(maxsplit=1) for line in shown.decode().splitlines())
-    assert "Hello" in lines["answer"]
+
+def check_shown(shown, heard):
+    lines = dict(line.split(maxsplit=1) for line in shown.splitlines())
+    assert lines["answer"] == f"You said: {lines.get('heard', 'Hello')}"
     assert lines["speech"].startswith("heard.wav (")
     assert "scripted" in lines["engines"]
     assert "total" in lines["took"]
-    speech = decode_wav((tmp_path / "heard.wav").read_bytes(), max_s=60)
+    speech = decode_wav(heard.read_bytes(), max_s=60)
     assert speech.duration_s > 0
     assert not speech.is_silent
 

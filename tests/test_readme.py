@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,16 @@ def test_the_ways_to_ask_work_as_printed(up, tmp_path):
     replies = [json.loads(line) for line in printed.splitlines() if line.strip()]
     assert [reply["status"] for reply in replies] == ["ok"] * 3
     assert (tmp_path / "answer.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_hearing_the_answer_as_it_comes_works_as_printed(up, tmp_path):
+    url = re.search(r"HTTP (http://\S+)", up)
+    assert url
+    block = next(block for block in BLOCKS if "text/event-stream" in block)
+    printed = shell(block, tmp_path, URL=url[1])
+    assert re.search(r'event: token\nid: \d+\ndata: .*\n\n(?s:.*)event: reply\ndata: .*"You said: Hi"', printed)
+    with wave.open(str(tmp_path / "answer.wav")) as speech:
+        assert speech.readframes(speech.getnframes())
 
 
 def test_asking_without_waiting_works_as_printed(up, tmp_path):

@@ -2,5 +2,7 @@
 
 from agent.client.client import AgentClient
 from agent.client.exchange import NoReply
+from agent.client.listeners import AudioChunk
+from agent.client.upload import Upload
 
-__all__ = ["AgentClient", "NoReply"]
+__all__ = ["AgentClient", "AudioChunk", "NoReply", "Upload"]

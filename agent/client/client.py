@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from typing_extensions import Self
 
-from agent.client.exchange import Exchange
+from agent.client.arrivals import Arrivals
+from agent.client.exchange import Exchange, Key
+from agent.client.listeners import AudioChunk, Listener, Listeners
 from agent.client.publications import check_size, in_json, marked
+from agent.client.reach import CONNECT_PATIENCE_S, Reach
+from agent.client.upload import Upload
 from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.events import Event
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.lookup import Found
-from agent.contract.messages import Cancel, Lookup, Request
+from agent.contract.messages import Cancel, Lookup, Request, StreamOptions, UploadStart
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import (
-    BrokerUnavailable,
-    Delivery,
-    Message,
-    Subscription,
-    SubscriptionRefused,
-)
+from agent.mqtt.message import Message, Publication, Subscription, SubscriptionRefused
 from agent.mqtt.settings import MqttSettings
 
-_CONNECT_PATIENCE_S = 3.0
 _SILENCE_AFTER_DEADLINE_S = 1.0
 _LOOKUP_TIMEOUT_S = 10.0
 _ADMIN_TIMEOUT_S = 1_800.0
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A request on its way."""
+
+    key: Key
+    publication: Publication
+    wait_s: float
+    """How long its reply is waited for [s]."""
 
 
 class AgentClient:
@@ -47,7 +56,6 @@ class AgentClient:
         """`client` is the level of the topics that the broker lets this user write and read: its user name."""
         self._topics = topics
         self._client = client
-        self._online = asyncio.Event()
         self._heard = {client}
         self._exit = AsyncExitStack()
         self._mqtt = MqttClient(
@@ -60,11 +68,9 @@ class AgentClient:
                 Subscription(topics.status, retained=True),
             ),
         )
-        self._exchange = Exchange(self._mqtt.publish, judge=self._judge)
-        self.presence: Presence | None = None
-        """What the agent's status topic says; None until it said something."""
-        self.info: Info | None = None
-        """What the agent is and can do; None until it said so."""
+        self._reach = Reach(self._mqtt, topics)
+        self._exchange = Exchange(self._mqtt.publish, judge=self._reach.judge)
+        self._listeners = Listeners(topics)
 
     async def __aenter__(self) -> Self:
         await self._exit.enter_async_context(self._mqtt)
@@ -84,13 +90,19 @@ class AgentClient:
         """Whether the connection is worked at, by a thread that lives."""
         return self._mqtt.alive
 
+    @property
+    def presence(self) -> Presence | None:
+        """What the agent's status topic says; None until it said something."""
+        return self._reach.presence
+
+    @property
+    def info(self) -> Info | None:
+        """What the agent is and can do; None until it said so."""
+        return self._reach.info
+
     async def online(self, timeout_s: float) -> None:
         """Returns once the agent says it is online. ContractError: broker_unavailable or agent_offline."""
-        await self._connected(timeout_s)
-        try:
-            await asyncio.wait_for(self._online.wait(), timeout_s)
-        except asyncio.TimeoutError as exc:
-            raise self._offline() from exc
+        await self._reach.online(timeout_s)
 
     async def hear(self, client: str) -> None:
         """From now on, replies to `client` are heard too; ContractError: broker_unavailable, or forbidden by its ACL.
@@ -99,10 +111,10 @@ class AgentClient:
         """
         if client in self._heard:
             return
-        await self._connected(_CONNECT_PATIENCE_S)
+        await self._reach.broker(CONNECT_PATIENCE_S)
         try:
             granted = self._mqtt.subscribe(Subscription(self._topics.all_replies(client)))
-            await asyncio.wait_for(granted, _CONNECT_PATIENCE_S)
+            await asyncio.wait_for(granted, CONNECT_PATIENCE_S)
         except asyncio.TimeoutError as exc:
             raise ContractError(ErrorCode.BROKER_UNAVAILABLE, "the broker does not answer") from exc
         except SubscriptionRefused as exc:
@@ -123,19 +135,69 @@ class AgentClient:
         (agent_offline, broker_unavailable, payload_too_large) where it cannot be asked, NoReply where nothing is heard
         a second past its deadline. A request without a deadline gets 60 s.
         """
-        if request.reply_to:
-            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
-        request_id = request.id or uuid.uuid4().hex
-        deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
-        request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
-        client = await self._may_ask(client)
-        publication = marked(self._topics.request(client, operation), request)
-        if self.info:
-            check_size(request, publication, self.info.limits.max_message_bytes)
-        self._exchange.send((client, request_id), publication)
+        question = await self._question(request, operation, client)
+        self._exchange.send(question.key, question.publication)
         sent()
-        wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
-        return await self._exchange.reply((client, request_id), wait_s)
+        return await self._exchange.reply(question.key, question.wait_s)
+
+    async def stream(
+        self,
+        request: Request,
+        *,
+        operation: Operation = Operation.CHAT,
+        client: str | None = None,
+        cancels: bool = True,
+    ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
+        """What is told of `request` while it goes on, as it arrives, and last, once, its terminal reply.
+
+        Asks as `ask` does, and raises the same; a request that does not say what it wants to hear of is told events.
+        Events come in the order of `seq`, which may have gaps, chunks in the order of their numbers, and none twice;
+        where the agent is killed, events begin again with `accepted`. A chunk that is missing is waited for half a
+        second. Whoever is slow gets the text in larger pieces. To close the generator before its end cancels the run,
+        unless another caller here waits for it; with `cancels` False it goes on.
+        """
+        request = request.model_copy(update={"stream": request.stream or StreamOptions()})
+        question = await self._question(request, operation, client)
+        arrivals = Arrivals()
+        with self._listeners.attend(question.key, arrivals):
+            self._exchange.send(question.key, question.publication)
+            replying = asyncio.ensure_future(self._exchange.reply(question.key, question.wait_s))
+            replying.add_done_callback(lambda future: arrivals.end(_reply_of(future)))
+            try:
+                while part := await arrivals.next():
+                    yield part
+                yield await replying
+            finally:
+                abandoned = not replying.done()
+                replying.cancel()
+                await asyncio.gather(replying, return_exceptions=True)
+                if abandoned and cancels and not self._exchange.awaits(question.key):
+                    self.cancel(question.key[1], client=question.key[0])
+
+    @asynccontextmanager
+    async def upload(
+        self, start: UploadStart, *, client: str | None = None, listener: Listener | None = None
+    ) -> AsyncIterator[Upload]:
+        """A clip that is sent while it is being recorded; left before its reply, it is cancelled.
+
+        `listener` hears of its run what `start` asks for. Raises ContractError where it cannot be asked.
+        """
+        if start.reply_to:
+            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
+        key = (await self._may_ask(client), start.id or uuid.uuid4().hex)
+        upload = Upload(
+            start,
+            key,
+            topics=self._topics,
+            publish=self._mqtt.publish,
+            exchange=self._exchange,
+            lookup=lambda: self.lookup(key[1], client=key[0]),
+            cancel=lambda: self.cancel(key[1], client=key[0]),
+            listener=listener,
+        )
+        with self._listeners.attend(key, upload):
+            async with upload:
+                yield upload
 
     async def lookup(self, request_id: str, *, client: str | None = None) -> Found | None:
         """What became of a request, whoever sent it in the name of `client`; None where the agent does not know it.
@@ -166,53 +228,54 @@ class AgentClient:
         self._exchange.send(key, in_json(self._topics.admin(client, operation), asked), repeatable=False)
         return await self._exchange.reply(key, timeout_s)
 
-    def cancel(self, request_id: str, *, client: str | None = None) -> None:
-        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`."""
+    def cancel(
+        self,
+        request_id: str,
+        *,
+        client: str | None = None,
+        played_ms: int | None = None,
+        last_seq: int | None = None,
+    ) -> None:
+        """Stops a request; whoever awaits it gets its terminal reply, `cancelled`.
+
+        Its `heard_text` goes as far as the answer was played: so many milliseconds, or to the end of that chunk.
+        """
         client = client or self._client
         self._exchange.give_up((client, request_id))
         topic = self._topics.request(client, Operation.CANCEL)
-        self._mqtt.publish(in_json(topic, Cancel(id=request_id)))
+        self._mqtt.publish(in_json(topic, Cancel(id=request_id, played_ms=played_ms, last_seq=last_seq)))
+
+    async def _question(self, request: Request, operation: Operation, client: str | None) -> _Question:
+        """`request` as it is sent, once it can be asked."""
+        if request.reply_to:
+            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
+        request_id = request.id or uuid.uuid4().hex
+        deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
+        request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
+        client = await self._may_ask(client)
+        publication = marked(self._topics.request(client, operation), request)
+        if self.info:
+            check_size(request, publication, self.info.limits.max_message_bytes)
+        return _Question((client, request_id), publication, deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S)
 
     async def _may_ask(self, client: str | None) -> str:
         """The client in whose name to ask, once that can be done."""
-        await self._connected(_CONNECT_PATIENCE_S)
-        if self.presence is Presence.OFFLINE:
-            raise self._offline()
+        await self._reach.agent()
         client = client or self._client
         await self.hear(client)
         return client
 
-    def _judge(self, client: str, delivery: Delivery) -> ContractError | None:
-        if delivery is Delivery.NO_SUBSCRIBERS and not self._online.is_set():
-            return self._offline()  # else it was there a moment ago, and is asked again when it is back
-        if delivery is Delivery.REFUSED:
-            return ContractError(ErrorCode.FORBIDDEN, f"the broker does not let {client!r} ask; see its ACL")
-        return None
-
-    async def _connected(self, timeout_s: float) -> None:
-        try:
-            await self._mqtt.wait_connected(timeout_s)
-        except BrokerUnavailable as exc:
-            raise ContractError(ErrorCode.BROKER_UNAVAILABLE, str(exc)) from exc
-
-    def _offline(self) -> ContractError:
-        return ContractError(
-            ErrorCode.AGENT_OFFLINE, f"the agent {self._topics.agent!r} is not online", retry_after_ms=2_000
-        )
-
     def _on_message(self, message: Message) -> None:
-        if message.topic == self._topics.status:
-            self._on_status(Presence(message.payload.decode()))
-        elif message.topic == self._topics.info:
-            self.info = Info.decode(message.payload)
-        elif key := self._topics.parse_reply(message.topic):
+        if key := self._topics.parse_reply(message.topic):
             self._exchange.hear(key, message)
+        elif self._reach.hear(message):
+            # It is online. That comes, retained, also whenever we connect again: a broker that lost its memory lost
+            # what it had confirmed.
+            self._exchange.again()
+        else:
+            self._listeners.hear(message)
 
-    def _on_status(self, presence: Presence) -> None:
-        self.presence = presence
-        if presence is not Presence.ONLINE:
-            self._online.clear()
-            return
-        self._online.set()
-        # It also comes, retained, whenever we connect again: a broker that lost its memory lost what it had confirmed.
-        self._exchange.again()
+
+def _reply_of(replying: asyncio.Future[Reply]) -> Reply | None:
+    """The reply that came; None where none did."""
+    return None if replying.cancelled() or replying.exception() else replying.result()

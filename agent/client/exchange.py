@@ -73,6 +73,10 @@ class Exchange:
                 pending.close()
                 del self._pending[key]
 
+    def awaits(self, key: Key) -> bool:
+        """Whether somebody waits for a reply to `key`."""
+        return key in self._pending
+
     def hear(self, key: Key, message: Message) -> None:
         """Takes what arrived where the replies to `key` do."""
         if key in self._given_up and ends_a_cancel(Reply.decode(message.payload)):

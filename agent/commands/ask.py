@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +14,18 @@ from pydantic import Field, ValidationError
 
 from agent.client import AgentClient, NoReply
 from agent.commands import PORT, CommandError, checked
+from agent.commands._answer import Answer
+from agent.commands._live import pieces, speak
 from agent.commands.settings import load
-from agent.contract.base64 import decode_base64, encode_base64
-from agent.contract.messages import Request
-from agent.contract.reply import EngineNames, Reply, Timings
+from agent.contract.base64 import encode_base64
+from agent.contract.messages import Request, StreamOptions, UploadStart
 from agent.contract.terms import Id, Operation, ReplyMode, Status, TopicBase
 from agent.contract.topics import Topics
 from agent.contract.wire import bad_request
 from agent.mqtt.settings import MqttSettings
 
 _DEADLINE_MS = Annotated[int, Field(ge=1, le=86_400_000)]
+_Asking = Callable[[AgentClient, Answer], Awaitable[None]]
 _OPERATIONS = (Operation.CHAT.value, Operation.TRANSCRIBE.value, Operation.SPEAK.value)
 
 
@@ -32,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wav", type=Path, metavar="FILE", help="the question, spoken")
     parser.add_argument("--reply", choices=[mode.value for mode in ReplyMode], help="how to answer (default: text)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the speech goes (default: answer.wav)")
+    parser.add_argument("--live", action="store_true", help="send the file in pieces, at the pace of speech")
+    parser.add_argument("--stream", action="store_true", help="show, and write to FILE, the answer as it comes")
     parser.add_argument("--operation", choices=_OPERATIONS, default=Operation.CHAT.value, help="what to ask for")
     parser.add_argument(
         "--deadline-ms", type=checked(_DEADLINE_MS), metavar="MS", help="when the answer is of no more use"
@@ -60,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     mqtt.check_files()
     if request.reply_mode.heard:
         _check_writable(out)
-    reply = asyncio.run(_ask(mqtt, topics, request, Operation(args.operation)))
-    _show(reply, out)
-    return 0 if reply.status is Status.OK else 1
+    with Answer(out) as answer:
+        asyncio.run(_answered(mqtt, topics, _live(args, request) if args.live else _whole(args, request), answer))
+    return 0 if answer.status is Status.OK else 1
 
 
 def _broker(args: argparse.Namespace, settings: MqttSettings) -> MqttSettings:
@@ -75,17 +80,47 @@ def _request(args: argparse.Namespace) -> Request:
         raise CommandError("ask either with words or with --wav FILE")
     if not _is_utf8(args.text or ""):
         raise CommandError("the question is not UTF-8; type it in a terminal that is set to UTF-8")
+    if args.live and (args.wav is None or args.operation == Operation.SPEAK.value):
+        raise CommandError("--live takes --wav FILE, to chat or to transcribe")
     heard = args.out or args.operation == Operation.SPEAK.value
     mode = ReplyMode(args.reply) if args.reply else ReplyMode.BOTH if heard else ReplyMode.TEXT
     try:
         return Request(
             text=args.text,
-            audio=encode_base64(args.wav.read_bytes()) if args.wav else None,
+            audio=encode_base64(args.wav.read_bytes()) if args.wav and not args.live else None,
             reply_mode=mode,
             deadline_ms=args.deadline_ms,
+            stream=StreamOptions(audio=mode.heard) if args.stream else None,
         )
     except ValidationError as exc:
         raise bad_request(exc) from exc
+
+
+def _whole(args: argparse.Namespace, request: Request) -> _Asking:
+    operation = Operation(args.operation)
+
+    async def ask(client: AgentClient, answer: Answer) -> None:
+        if not request.stream:
+            answer.tell(await client.ask(request, operation=operation))
+            return
+        async with aclosing(client.stream(request, operation=operation)) as parts:
+            async for part in parts:
+                answer.tell(part)
+
+    return ask
+
+
+def _live(args: argparse.Namespace, request: Request) -> _Asking:
+    clip, operation = pieces(args.wav), Operation(args.operation)
+    # Nobody knows better than we do where the file ends.
+    start = UploadStart.model_validate(
+        {
+            **{name: getattr(request, name) for name in request.model_fields_set},
+            "operation": operation,
+            "end_silence_ms": 0,
+        }
+    )
+    return lambda client, answer: speak(client, start, clip, answer)
 
 
 def _is_utf8(text: str) -> bool:
@@ -100,32 +135,9 @@ def _check_writable(out: Path) -> None:
         raise CommandError(f"{out} cannot be written; name another file with --out")
 
 
-async def _ask(mqtt: MqttSettings, topics: Topics, request: Request, operation: Operation) -> Reply:
+async def _answered(mqtt: MqttSettings, topics: Topics, ask: _Asking, answer: Answer) -> None:
     try:
         async with AgentClient(mqtt, topics=topics, client=mqtt.username or "anonymous") as client:
-            return await client.ask(request, operation=operation)
+            await ask(client, answer)
     except NoReply as exc:
         raise CommandError(f"no reply: {exc}") from exc
-
-
-def _show(reply: Reply, out: Path) -> None:
-    if reply.transcript:
-        print(f"heard    {reply.transcript.text}")
-    if reply.text is not None:
-        print(f"answer   {reply.text}")
-    if reply.audio:
-        out.write_bytes(decode_base64(reply.audio.data))
-        print(f"speech   {out} ({reply.audio.duration_ms / 1000:.1f} s)")
-    if reply.engines:
-        print(f"engines  {_pairs(reply.engines)}")
-    if reply.timings_ms:
-        print(f"took     {_pairs(reply.timings_ms)}")
-    if reply.error:
-        sys.stderr.write(f"edgevoice: {reply.error.code.value}: {reply.error.message}\n")
-
-
-def _pairs(model: EngineNames | Timings) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value:.0f} ms" if isinstance(value, float) else f"{name} {value}"
-        for name, value in model.model_dump(exclude_none=True).items()
-    )

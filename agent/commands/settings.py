@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, SettingsError
 
+from agent.contract.docs import field_docs
 from agent.contract.terms import Stage
 from agent.contract.wire import first_fault
 from agent.errors import BadSettings
@@ -149,20 +150,21 @@ def _option(name: str, field: FieldInfo) -> str:
 
 
 def _all(settings: BaseSettings, defaults: BaseSettings) -> Iterator[Setting]:
-    for path, field, value, default in _leaves(settings, defaults):
+    for path, meaning, value, default in _leaves(settings, defaults):
         name = _variable(type(settings), *path)
-        yield Setting(name, _text(value), _text(default), _one_line(field.description))
+        yield Setting(name, _text(value), _text(default), _one_line(meaning))
 
 
 def _leaves(
     values: BaseModel, defaults: BaseModel, *path: str
-) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any, Any]]:
-    for name, field in type(values).model_fields.items():
+) -> Iterator[tuple[tuple[str, ...], str, Any, Any]]:
+    meanings = field_docs(type(values))
+    for name in type(values).model_fields:
         value, default = getattr(values, name), getattr(defaults, name)
         if isinstance(value, BaseModel):
             yield from _leaves(value, default, *path, name)
         else:
-            yield (*path, name), field, value, default
+            yield (*path, name), meanings.get(name, ""), value, default
 
 
 def _text(value: Any) -> str:

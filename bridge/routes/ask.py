@@ -1,35 +1,35 @@
-"""`POST /v1/ask`: one question, typed or spoken, and its one answer, to read or to hear."""
+"""`POST /v1/ask`: one question, typed or spoken, and its one answer, to read or to hear, whole or as it comes."""
 
 from __future__ import annotations
 
 import uuid
-from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 
-from agent.contract.base64 import decode_base64
-from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import Limits
 from agent.contract.lookup import Found
-from agent.contract.messages import Request
-from agent.contract.reply import Reply
-from agent.contract.terms import ReplyMode, Status
+from agent.contract.messages import Request, StreamOptions
+from agent.contract.terms import AudioFormat, ReplyMode, Status
 from bridge.access.access import CallerDep
+from bridge.answers import in_json, in_speech
 from bridge.errors import NotAcceptable, failed
 from bridge.forms import read_request
-from bridge.negotiation import JSON, RESPOND_ASYNC, WAV, choose, prefers_async
-from bridge.openapi import ASK, ASK_RESPONSES
+from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, choose, prefers_async
+from bridge.openapi import ASK_PATH, ASK_RESPONSES
 from bridge.progress import Progress
+from bridge.speech import SpeechStream
+from bridge.sse import EventStream
 from bridge.state import AgentDep, SettingsDep, WaitingDep
+from bridge.streaming import Live
 from bridge.workers.roll import Key
 
-_MAX_HEADER_CHARS = 4_096
+_FORMATS = {kind.media_type: kind for kind in AudioFormat}
 
 router = APIRouter(tags=["ask"])
 
 
-@router.post("/v1/ask", summary="Ask the agent", openapi_extra=ASK, responses=ASK_RESPONSES, response_model=None)
+@router.post(ASK_PATH, summary="Ask the agent", responses=ASK_RESPONSES, response_model=None)
 async def ask(
     http: HttpRequest, caller: CallerDep, agent: AgentDep, waiting: WaitingDep, settings: SettingsDep
 ) -> Response:
@@ -38,35 +38,65 @@ async def ask(
     The same `Idempotency-Key` again is the same request: it is not asked twice, and has the same answer. Whoever
     hangs up stops its run, unless another caller waits for it. With `Prefer: respond-async` nobody waits: the answer
     is 202 once the agent has the request, and `Location` says where to ask what became of it.
+
+    As `text/event-stream` the answer tells what happens while it happens: the events of the contract, `audio` with
+    its chunk as base64 in `data`, and last, always, `reply`. As speech with `stream.audio` it begins with the first
+    sentence; where the run fails after that, the connection breaks off.
     """
     asked = await read_request(http)
     key = Key(caller.client, asked.id or uuid.uuid4().hex)
     http.state.request_id = key.id
     later = prefers_async(http.headers.getlist("Prefer"))
-    media_type = _media_type(http.headers.get("Accept"), asked, offers=(JSON,) if later else (JSON, WAV))
+    media_type = _media_type(http.headers.get("Accept"), (JSON,) if later else _offers(asked))
     limits = agent.info.limits if agent.info else Limits()
     update = {
         "id": key.id,
-        "reply_mode": _reply_mode(asked, media_type),
         "deadline_ms": min(asked.deadline_ms or settings.deadline_ms, limits.max_deadline_ms),
-        "stream": None,  # one answer cannot carry events
+        **_told_as(media_type, asked),
     }
     request = asked.model_copy(update=update)
     if later:
         return _accepted(http, await waiting.begin(request, key), key)
+    if request.stream:
+        form = EventStream(request) if media_type == SSE else SpeechStream(request, agent.info)
+        return Live(form, request, key, waiting, agent=settings.agent)
     reply = await waiting.ask(request, key, http.receive)
     if reply.status is not Status.OK:
         return failed(reply)
-    return _wav(reply) if media_type == WAV else _json(reply)
+    return in_json(reply) if media_type == JSON else in_speech(reply)
 
 
-def _media_type(accept: str | None, asked: Request, *, offers: tuple[str, ...]) -> str:
-    to_be_read = "reply_mode" in asked.model_fields_set and not asked.reply_mode.heard
-    offers = (JSON,) if to_be_read else offers
+def _offers(asked: Request) -> tuple[str, ...]:
+    """The forms of its answer, what it is when anything will do first."""
+    if "reply_mode" in asked.model_fields_set and not asked.reply_mode.heard:
+        return JSON, SSE
+    formats = (asked.tts.format,) if "format" in asked.tts.model_fields_set else AudioFormat
+    speech = [kind.media_type for kind in formats]
+    if asked.reply_mode is ReplyMode.AUDIO and asked.stream and asked.stream.audio:
+        return *speech, JSON, SSE
+    return JSON, *speech, SSE
+
+
+def _media_type(accept: str | None, offers: tuple[str, ...]) -> str:
     chosen = choose(accept, offers)
     if chosen is None:
         raise NotAcceptable(f"this answer can be {' or '.join(offers)}, and Accept rules that out")
     return chosen
+
+
+def _told_as(media_type: str, asked: Request) -> dict[str, object]:
+    """What is asked of the agent so that it can be told as `media_type`."""
+    mode, tts, stream = asked.reply_mode, asked.tts, None
+    if media_type in _FORMATS:
+        mode = mode if mode.heard else ReplyMode.AUDIO
+        tts = tts.model_copy(update={"format": _FORMATS[media_type]})
+        if asked.stream and asked.stream.audio:
+            stream = asked.stream.model_copy(update={"text": False})
+    elif media_type == SSE:
+        stream = asked.stream or StreamOptions()
+        if stream.audio and "reply_mode" not in asked.model_fields_set:
+            mode = ReplyMode.BOTH
+    return {"reply_mode": mode, "tts": tts, "stream": stream}
 
 
 def _accepted(http: HttpRequest, found: Found, key: Key) -> Response:
@@ -78,33 +108,3 @@ def _accepted(http: HttpRequest, found: Found, key: Key) -> Response:
         "EdgeVoice-Id": key.id,
     }
     return Response(Progress.of(key.id, found, reply=False).encode(), 202, headers, JSON)
-
-
-def _reply_mode(asked: Request, media_type: str) -> ReplyMode:
-    if media_type == WAV and "reply_mode" not in asked.model_fields_set:
-        return ReplyMode.AUDIO
-    return asked.reply_mode
-
-
-def _json(reply: Reply) -> Response:
-    return Response(reply.encode(), media_type=JSON, headers=_headers(reply))
-
-
-def _wav(reply: Reply) -> Response:
-    if reply.audio is None:
-        raise ContractError(ErrorCode.INTERNAL, "the agent answered without speech; ask with Accept: application/json")
-    headers = _headers(reply)
-    words = {"EdgeVoice-Text": reply.text, "EdgeVoice-Transcript": reply.transcript and reply.transcript.text}
-    for name, text in words.items():
-        encoded = quote(text or "", safe=" ")
-        if 0 < len(encoded) <= _MAX_HEADER_CHARS:  # longer ones break clients; the JSON answer has them
-            headers[name] = encoded
-    return Response(decode_base64(reply.audio.data), media_type=WAV, headers=headers)
-
-
-def _headers(reply: Reply) -> dict[str, str]:
-    timings = reply.timings_ms.model_dump(exclude_none=True) if reply.timings_ms else {}
-    return {
-        "EdgeVoice-Id": reply.id,
-        "Server-Timing": ", ".join(f"{name};dur={milliseconds}" for name, milliseconds in timings.items()),
-    }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Presence, Stage
+from agent.contract.wire import WireModel
 from bridge.state import AgentDep, SettingsDep
 
 _RETRY_AFTER_S = 1
@@ -20,10 +21,8 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-class Readiness(BaseModel):
+class Readiness(WireModel):
     """Whether a question would be answered now."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     ready: bool
     """All is there."""

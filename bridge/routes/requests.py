@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi import Request as HttpRequest
 
 from agent.contract.errors import ContractError, ErrorCode
@@ -19,6 +19,8 @@ from bridge.state import AgentDep
 
 router = APIRouter(prefix="/v1/requests", tags=["ask"], responses=PROBLEMS)
 RequestId = Annotated[str, Path(pattern=ID_PATTERN, description="Its `id`, or the `Idempotency-Key` it came with.")]
+PlayedMs = Annotated[int | None, Query(ge=0, description="How much of its speech was played [ms].")]
+LastSeq = Annotated[int | None, Query(ge=0, description="The last chunk of its speech that was played to its end.")]
 _STOPPING = 202
 
 
@@ -38,12 +40,23 @@ async def look_up(http: HttpRequest, request_id: RequestId, caller: CallerDep, a
     response_model=Progress,
     responses={_STOPPING: {"model": Progress, "description": "It is being stopped."}},
 )
-async def stop(http: HttpRequest, request_id: RequestId, caller: CallerDep, agent: AgentDep) -> Response:
-    """200 with what became of it, or 202 while the agent is still stopping it. Whoever waits is told `cancelled`."""
+async def stop(
+    http: HttpRequest,
+    request_id: RequestId,
+    caller: CallerDep,
+    agent: AgentDep,
+    *,
+    played_ms: PlayedMs = None,
+    last_seq: LastSeq = None,
+) -> Response:
+    """200 with what became of it, or 202 while the agent is still stopping it. Whoever waits is told `cancelled`.
+
+    `heard_text` of its reply goes as far as was played.
+    """
     http.state.request_id = request_id
     found = await _find(agent, caller, request_id)
     if found.state is not RunState.DONE:
-        agent.cancel(request_id, client=caller.client)
+        agent.cancel(request_id, client=caller.client, played_ms=played_ms, last_seq=last_seq)
         found = await _find(agent, caller, request_id)
     return _told(request_id, found, status=200 if found.state is RunState.DONE else _STOPPING)
 

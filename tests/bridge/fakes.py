@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 from typing_extensions import Self
 
+from agent.client import AudioChunk
 from agent.contract.errors import ContractError
+from agent.contract.events import Event
 from agent.contract.limits import Limits
 from agent.contract.lookup import Found
 from agent.contract.messages import Request
@@ -42,7 +44,11 @@ class FakeAgent:
         self.answers = asyncio.Event()
         self.answers.set()
         self.outcome: Reply | Exception | None = None
+        self.parts: asyncio.Queue[Event | AudioChunk | Reply | Exception] = asyncio.Queue()
+        """What is told of each run that is streamed."""
         self.cancelled: asyncio.Queue[str] = asyncio.Queue()
+        self.played: list[tuple[int | None, int | None]] = []
+        """What was said to be played of them."""
         self.known: dict[tuple[str, str], Found] = {}
         """What a lookup finds, by client and id; what is asked is added."""
         self.is_open = False
@@ -70,6 +76,20 @@ class FakeAgent:
         self.known[key] = Found(state=RunState.DONE, reply=reply)
         return reply
 
+    async def stream(
+        self, request: Request, *, client: str | None = None, cancels: bool = True
+    ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
+        assert not cancels
+        self.asked.append(request)
+        self.was_asked.release()
+        while True:
+            part = await self.parts.get()
+            if isinstance(part, Exception):
+                raise part
+            yield part
+            if isinstance(part, Reply):
+                return
+
     async def lookup(self, request_id: str, *, client: str | None = None) -> Found | None:
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -81,8 +101,16 @@ class FakeAgent:
             raise self.outcome
         return self.outcome or Reply(id="a1", status=Status.OK, agent="orin", result={"models": []})
 
-    def cancel(self, request_id: str, *, client: str | None = None) -> None:
+    def cancel(
+        self,
+        request_id: str,
+        *,
+        client: str | None = None,
+        played_ms: int | None = None,
+        last_seq: int | None = None,
+    ) -> None:
         self.cancelled.put_nowait(request_id)
+        self.played.append((played_ms, last_seq))
 
     def _echo(self, request: Request) -> Reply:
         return Reply(

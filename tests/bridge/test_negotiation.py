@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.negotiation import JSON, WAV, choose
+from bridge.negotiation import JSON, OGG, SSE, WAV, choose
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,10 @@ from bridge.negotiation import JSON, WAV, choose
         ("text/html, */*;q=0.1", JSON),
         ("audio/wav;q=loud", None),
         ("text/html", None),
+        ("text/event-stream", SSE),
+        ("application/ogg", OGG),
+        ("audio/*;q=0.1, text/*", SSE),
     ],
 )
 def test_the_best_liked_offer(accept, chosen):
-    assert choose(accept, (JSON, WAV)) == chosen
+    assert choose(accept, (JSON, WAV, OGG, SSE)) == chosen

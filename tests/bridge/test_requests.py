@@ -88,9 +88,11 @@ async def test_what_nobody_asked(http, agent, method):
 
 async def test_stopping_is_asked_of_the_agent(http, busy):
     await http.post("/v1/ask", json={"id": "r1", "text": "Hi"}, headers=LATER)
-    answer = await http.delete("/v1/requests/r1")
+    answer = await http.delete("/v1/requests/r1?played_ms=1200&last_seq=2")
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
     assert busy.cancelled.get_nowait() == "r1"
+    assert busy.played == [(1_200, 2)]
+    assert (await http.delete("/v1/requests/r1?played_ms=-1")).status_code == 400
 
 
 async def test_what_is_done_is_not_stopped(http, agent):
