@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from agent.admin.administration import Administration
 from agent.admin.operators import Operators
+from agent.audio.endpointer import Endpointer
 from agent.background import Background, first
 from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
@@ -30,6 +31,7 @@ from agent.replies.replies import Replies
 from agent.runs.reception import Reception
 from agent.runs.runs import Runs
 from agent.settings import Settings
+from agent.speech_text import speech_text
 from agent.uploads.uploads import Uploads
 from agent.watchdog import Watchdog
 
@@ -159,7 +161,7 @@ class Agent:
         await asyncio.wait({connecting}, timeout=_HEAD_START_S)  # a second agent is to load no engines
         if connecting.done():
             connecting.result()
-        await self._engines.load()
+        await asyncio.gather(self._engines.load(), asyncio.to_thread(_import_late))
         self._admission.open()
         while not self._mqtt.connected:
             notify("STATUS=waiting for the broker", more_time(3 * _BROKER_PATIENCE_S))
@@ -218,6 +220,12 @@ class Agent:
             "a run": lambda: self._admission.overdue_s < _LONGEST_OVERDUE_S,
         }
         return Watchdog(checks, status=self._report.status)
+
+
+def _import_late() -> None:
+    """Has what is imported at its first use imported now, before somebody waits for it."""
+    speech_text("1")
+    Endpointer(16_000, end_silence_ms=1)
 
 
 def _journal(settings: Settings) -> Journal:

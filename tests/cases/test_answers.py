@@ -173,6 +173,7 @@ def test_events_come_in_order_before_the_reply_to_who_asks(mqtt):
         "llm_start",
         "llm_end",
         "tts_start",
+        "sentence",
         "tts_end",
     ]
     assert "".join(event["delta"] for event in events if event["type"] == "token").strip() == f"You said: {HEARD}"
