@@ -7,6 +7,7 @@ import pytest
 from agent import profiles
 from agent.__main__ import main
 from agent.commands.settings import load
+from agent.contract.docs import field_docs
 from agent.contract.terms import Stage
 from agent.engines.registry import leaf
 from agent.engines.settings import EngineSettings
@@ -127,7 +128,7 @@ def test_an_unknown_one_is_told_with_those_there_are(monkeypatch, capsys):
 
 def test_every_profile_is_listed_where_its_setting_s_meaning_says(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")  # no name is broken at its hyphen
-    assert "`edgevoice models pull --help`" in (Settings.model_fields["profile"].description or "")
+    assert "`edgevoice models pull --help`" in field_docs(Settings)["profile"]
 
     with pytest.raises(SystemExit):
         main(["models", "pull", "--help"])

@@ -66,7 +66,7 @@ class EngineState(WireModel):
     ready: bool
     """Loaded and answering."""
     busy: int = 0
-    """Calls it is in the middle of, those that nobody waits for any more among them."""
+    """Calls it is in the middle of: clips that are still arriving, and what nobody waits for any more, among them."""
     restarts: int = 0
     """Times it was started again since the agent came up."""
     memory_bytes: int | None = None

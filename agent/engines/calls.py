@@ -72,6 +72,8 @@ class Ready(_Said):
     info: EngineInfo
     slots: int
     """Calls it takes at once."""
+    sessions: int = 0
+    """Clips that it hears at once while they arrive, beside its calls."""
     memory_bytes: int | None
 
 
@@ -88,6 +90,20 @@ class Transcribe(_Sounding):
     kind = Kind.CALL
     language: str | None
     prompt: str
+
+
+class Listen(_Said):
+    """Call without a slot: what is said in the Feeds that follow? Answered by Transcribed once a bare FINISH came."""
+
+    kind = Kind.LISTEN
+    language: str | None
+    prompt: str
+
+
+class Feed(_Sounding):
+    """The next piece of a clip that is heard while it arrives."""
+
+    kind = Kind.FEED
 
 
 class Transcribed(_Said):

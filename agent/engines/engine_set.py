@@ -13,9 +13,8 @@ from agent.contract.presence import EngineInfo, EngineState
 from agent.contract.terms import Stage
 from agent.engines.base import UNREACHABLE, AsyncSpeechToText, AsyncTextToSpeech, ServedModel
 from agent.engines.budget import MemoryBudget
-from agent.engines.host import EngineHost
 from agent.engines.language_models import DEFAULT, LanguageModels
-from agent.engines.opening import Opener
+from agent.engines.opening import Opener, Speech
 from agent.errors import EngineError
 from agent.settings import Settings
 
@@ -23,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class EngineSet:
-    """A host for each stage that has an engine here."""
+    """An engine for each stage that has one here."""
 
     def __init__(self, settings: Settings, *, on_change: Callable[[], None]) -> None:
         """`on_change` is called when an engine is lost or back."""
         self._settings = settings
         self._opener = Opener(settings.models_dir, MemoryBudget(settings.memory), on_change=on_change)
-        self._speech: dict[Stage, EngineHost] = {}
+        self._speech: dict[Stage, Speech] = {}
         self.models = LanguageModels(settings.llm, settings.models, self._opener)
         """The language models, the agent's own among them."""
 
@@ -84,12 +83,12 @@ class EngineSet:
         return {stage: host.state for stage, host in self._hosts.items()}
 
     @property
-    def _hosts(self) -> dict[Stage, EngineHost]:
+    def _hosts(self) -> dict[Stage, Speech]:
         own = self.models.own
         return {**self._speech, **({Stage.LLM: own} if own else {})}
 
     async def _open_speech(self, stage: Stage) -> None:
-        self._speech[stage] = await self._opener.open(stage, getattr(self._settings, stage.value))
+        self._speech[stage] = await self._opener.open_speech(stage, getattr(self._settings, stage.value))
 
     async def _unless_asked_for(self, stage: Stage, opening: Awaitable[object]) -> None:
         """Lets an engine be missing that was not asked for, and a server that is not up yet: it is tried again."""

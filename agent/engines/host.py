@@ -10,10 +10,17 @@ from agent.audio import Audio
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo, EngineState
 from agent.contract.terms import Stage
-from agent.engines.base import AsyncLanguageModel, AsyncSpeechToText, AsyncTextToSpeech, Delta, Transcript
-from agent.engines.calls import Chat, Piece, Synthesize, Synthesized, Transcribe, Transcribed
+from agent.engines.base import (
+    AsyncLanguageModel,
+    AsyncListening,
+    AsyncSpeechToText,
+    AsyncTextToSpeech,
+    Delta,
+    Transcript,
+)
+from agent.engines.calls import Chat, Feed, Listen, Piece, Synthesize, Synthesized, Transcribe, Transcribed
 from agent.engines.frames import Frame, Kind
-from agent.engines.inflight import CallsInFlight
+from agent.engines.inflight import CallsInFlight, Session
 from agent.engines.keeper import Keeper
 from agent.engines.settings import EngineSettings
 
@@ -56,6 +63,11 @@ class EngineHost:
         """Whether anybody waits for an answer, or for the turn to ask."""
         return self._calls.wanted
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many calls are in progress or wait for their turn, and how many clips it hears as they arrive."""
+        return self._calls.load
+
     def _call(self, asked: Frame) -> AsyncGenerator[Frame, None]:
         """The frames that answer a call, the last of them DONE; or its EngineError."""
         return self._calls.make(asked, self._keeper.ready)
@@ -73,6 +85,36 @@ class SpeechToTextHost(EngineHost):
         """What is said in `audio`."""
         done = await self._ask(Transcribe(audio=audio, language=language, prompt=prompt).frame())
         return Transcribed.of(done).transcript
+
+    async def listen(self, *, language: str | None, prompt: str) -> AsyncListening | None:
+        """Begins to hear a clip that is still arriving; None where that cannot be done now."""
+        worker = self._keeper.worker
+        asked = Listen(language=language, prompt=prompt)
+        session = self._calls.listen(asked.frame(), worker) if worker else None
+        return _HostListening(session) if session else None
+
+
+class _HostListening:
+    """AsyncListening over a worker."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def feed(self, audio: Audio) -> None:
+        """Hands over the next piece."""
+        self._session.say(Feed(audio=audio).frame())
+
+    async def finish(self) -> Transcript:
+        """What is said in all that was fed."""
+        self._session.say(Frame(Kind.FINISH))
+        try:
+            return Transcribed.of(await self._session.answer()).transcript
+        finally:
+            self._session.close()
+
+    def close(self) -> None:
+        """Ends the engine's work."""
+        self._session.close()
 
 
 class LanguageModelHost(EngineHost):

@@ -55,7 +55,7 @@ class Keeper:
     async def start(self) -> None:
         """Loads the engine; EngineError, with the worker's last words, where that fails."""
         worker, ready = await self._load()
-        self._calls.open(ready.slots)
+        self._calls.open(ready.slots, ready.sessions)
         self._welcome(worker, ready)
         self._keeping = asyncio.create_task(self._keep(worker), name=f"engine[{self._stage.value}]")
 
@@ -92,6 +92,11 @@ class Keeper:
     def pid(self) -> int | None:
         """Process id of the worker; None while there is none that is ready."""
         return self._worker.pid if self._worker else None
+
+    @property
+    def worker(self) -> WorkerProcess | None:
+        """The worker, where it can be asked at this moment."""
+        return None if self._closed else self._worker
 
     async def ready(self) -> WorkerProcess:
         """The worker, as soon as it can be asked; EngineError where that takes longer than loading may."""

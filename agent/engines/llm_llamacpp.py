@@ -37,6 +37,8 @@ from agent.model_files.fault import ModelFault
 from agent.model_files.gguf import check_gguf, find_gguf
 
 _SMALL_MODEL_BYTES = 256 * 2**20
+_SLOTS, _SLOTS_OF_SMALL_MODEL = 2, 8
+_LEAST_TOKEN_BYTES = 24 * 2**10  # of a conversation, with the smallest model there is
 _LIBRARY_BYTES = 128 * 2**20
 _ANSWER_S = 10.0
 
@@ -48,8 +50,8 @@ class LlamaCppOptions(EngineOptions):
     """Name of a model in the models folder, or path of a .gguf file."""
     context_window: int = Field(default=2_048, ge=256)
     """Tokens of a conversation and its answer, a slot."""
-    slots: int = Field(default=2, ge=1, le=64)
-    """Conversations at once; each takes memory for a window."""
+    slots: int | None = Field(default=None, ge=1, le=64)
+    """Conversations at once; each takes memory for a window. Left out, 8 with a small model and 2 with others."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; left out, one for a small model and all cores but one for others."""
     gpu_layers: int = Field(default=0, ge=-1)
@@ -61,6 +63,10 @@ class LlamaCppOptions(EngineOptions):
     repetition_penalty: float = Field(default=1.1, gt=0, le=2)
     """Where a request names none."""
 
+    def slots_for(self, path: Path) -> int:
+        """Conversations at once with the model at `path`."""
+        return self.slots or (_SLOTS_OF_SMALL_MODEL if _is_small(path) else _SLOTS)
+
 
 class LlamaCpp:
     """Answers with a GGUF model; each slot has a context window of its own."""
@@ -70,11 +76,11 @@ class LlamaCpp:
     def __init__(self, options: LlamaCppOptions, models_dir: Path) -> None:
         path = _checked(options, models_dir)
         self._options = options
-        self.slots = options.slots
+        self.slots = options.slots_for(path)
         key = secrets.token_hex(16)
         self._server = _serve(path, options, key)
         self._window = _window(self._server.listening_address, key)
-        self._threads = ThreadPoolExecutor(options.slots, "llamacpp")
+        self._threads = ThreadPoolExecutor(self.slots, "llamacpp")
 
     @classmethod
     def missing(cls, options: LlamaCppOptions, models_dir: Path) -> str | None:
@@ -91,12 +97,14 @@ class LlamaCpp:
 
     @classmethod
     def needs_bytes(cls, options: LlamaCppOptions, models_dir: Path) -> int:
-        """The file, and a share of it for windows and work space."""
+        """The file, what windows and work space take at the least, and the library."""
         try:
             path = find_gguf(options.model, models_dir)
         except ModelFault:
             return 0
-        return round(1.3 * path.stat().st_size) + _LIBRARY_BYTES
+        size = path.stat().st_size
+        windows = options.slots_for(path) * options.context_window * _LEAST_TOKEN_BYTES
+        return size + max(round(0.3 * size), windows) + _LIBRARY_BYTES
 
     @property
     def info(self) -> EngineInfo:
@@ -173,15 +181,19 @@ def _checked(options: LlamaCppOptions, models_dir: Path) -> Path:
     return path
 
 
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size < _SMALL_MODEL_BYTES
+
+
 def _serve(path: Path, options: LlamaCppOptions, key: str) -> Any:
     import xllamacpp  # noqa: PLC0415 - only who takes this engine needs the library
 
-    small = path.stat().st_size < _SMALL_MODEL_BYTES
-    threads = options.threads or (1 if small else all_cores_but_one())
+    threads = options.threads or (1 if _is_small(path) else all_cores_but_one())
+    slots = options.slots_for(path)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_parallel = options.slots
-    params.n_ctx = options.slots * options.context_window  # divided among the slots
+    params.n_parallel = slots
+    params.n_ctx = slots * options.context_window  # divided among the slots
     params.n_batch = params.n_ubatch = options.prefill_batch
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.n_threads_http = 1

@@ -24,7 +24,7 @@ from agent.engines.base import (
     Delta,
     EngineOptions,
     LanguageModel,
-    SpeechToText,
+    LiveSpeechToText,
     TextToSpeech,
     Transcript,
 )
@@ -62,16 +62,20 @@ class ScriptedSpeechToTextOptions(EngineOptions):
     delay_s: float = Field(default=0.0, ge=0)
     """How long it listens [s]."""
     pace: float = Field(default=0.0, ge=0)
-    """How long it listens beside that, by the length of the clip."""
+    """How long it listens beside that, by the length of the clip; one that it hears as it arrives it has heard then."""
+    live_sessions: int = Field(default=8, ge=0)
+    """Clips heard at once while they arrive."""
 
 
 class ScriptedSpeechToText(_Scripted):
     """Hears the same words in every clip."""
 
     Options: ClassVar[type[EngineOptions]] = ScriptedSpeechToTextOptions
+    one_core: ClassVar[bool] = False
 
     def __init__(self, options: ScriptedSpeechToTextOptions, models_dir: Path) -> None:
         self._options = options
+        self.sessions = options.live_sessions
 
     @property
     def info(self) -> EngineInfo:
@@ -82,6 +86,30 @@ class ScriptedSpeechToText(_Scripted):
         """The words of its options, whatever the clip."""
         _wait(self._options.delay_s + self._options.pace * audio.duration_s, cancelled)
         return Transcript(self._options.text, language or "en")
+
+    def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> ScriptedListening:
+        """Begins to hear a clip."""
+        return ScriptedListening(self._options, language or "en", cancelled)
+
+
+class ScriptedListening:
+    """Hears, at the end, the words of its options."""
+
+    def __init__(self, options: ScriptedSpeechToTextOptions, language: str, cancelled: CancelFlag) -> None:
+        self._options = options
+        self._language = language
+        self._cancelled = cancelled
+
+    def feed(self, audio: Audio) -> None:
+        """Nothing to do."""
+
+    def finish(self) -> Transcript:
+        """The words; takes what every clip takes, however long it was."""
+        _wait(self._options.delay_s, self._cancelled)
+        return Transcript(self._options.text, self._language)
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class ScriptedLanguageModelOptions(EngineOptions):
@@ -168,6 +196,7 @@ class ScriptedTextToSpeech(_Scripted):
     """Speaks in a tone that lasts as long as the text is."""
 
     Options: ClassVar[type[EngineOptions]] = ScriptedTextToSpeechOptions
+    one_core: ClassVar[bool] = False
 
     def __init__(self, options: ScriptedTextToSpeechOptions, models_dir: Path) -> None:
         self._options = options
@@ -200,6 +229,6 @@ def _wait(seconds: float, cancelled: CancelFlag) -> None:
         time.sleep(min(left, _LOOK_S))
 
 
-_stt: type[SpeechToText] = ScriptedSpeechToText
+_stt: type[LiveSpeechToText] = ScriptedSpeechToText
 _llm: type[LanguageModel] = ScriptedLanguageModel
 _tts: type[TextToSpeech] = ScriptedTextToSpeech

@@ -13,7 +13,7 @@ AUTO = "auto"
 class EngineSettings(BaseModel):
     """Which engine does a stage, and how."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = AUTO
     """Engine; `auto` takes the best that is installed and has its model."""
@@ -25,6 +25,8 @@ class EngineSettings(BaseModel):
     """Longest silence of a busy engine [s]; past it its process is started anew."""
     cancel_grace_s: float = Field(default=5.0, gt=0)
     """How long a cancelled call may go on [s]; past it the engine's process is started anew."""
+    workers: int | None = Field(default=None, ge=1, le=16)
+    """Processes of an engine for speech; left out, one for every four cores, 1 to 4, where it computes on one core."""
     environment: dict[str, str] = Field(default_factory=lambda: {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
     """Environment of the engine's process, beside the agent's own."""
 
@@ -37,6 +39,8 @@ class EngineSettings(BaseModel):
 class LanguageModelSettings(EngineSettings):
     """Which engine answers with which model, and how it is asked."""
 
+    workers: Literal[1] | None = None
+    """Processes: always one, which answers as many at once as its options say."""
     template: str | None = None
     """How a conversation becomes a prompt: chatml, llama-3, mistral, plain or Jinja; the engine's own when left out."""
     system: str | None = None
@@ -55,7 +59,7 @@ class RegisteredModel(LanguageModelSettings):
 class MemorySettings(BaseModel):
     """How much memory engines may take."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     check: bool = True
     """Refuse to load what would not fit, by the size of its files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,38 +14,38 @@ from agent.audio import Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
-from agent.engines.base import CancelFlag, EngineOptions, SpeechToText, Transcript, not_installed
+from agent.engines.base import CancelFlag, EngineOptions, LiveSpeechToText, Transcript, not_installed
+from agent.engines.piecewise import Piecewise
+from agent.engines.sphinx_decoder import RATE_HZ, SphinxDecoder
 from agent.errors import EngineError
 
-_RATE_HZ = 16_000
+_FIRST_BYTES = 2 * RATE_HZ  # a second: the shortest that tells how loud somebody speaks
+_PIECE_BYTES = _FIRST_BYTES // 10
+_FIRST_DECODER_BYTES = 120 * 2**20
+_DECODER_BYTES = 100 * 2**20
 
 
 class PocketSphinxOptions(EngineOptions):
-    """How thoroughly it searches."""
+    """How thoroughly it searches, and how many clips it hears as they arrive."""
 
     max_states_per_frame: int = Field(default=30_000, ge=100)
     """Sounds considered at once; 3000 is twice as fast and hears a little worse."""
     max_words_per_frame: int = Field(default=-1, ge=-1)
     """Words considered at once; -1 for no limit, 5 goes well with 3000 states."""
+    live_sessions: int = Field(default=2, ge=0, le=16)
+    """Clips heard at once while they arrive; each takes 100 MB from the moment on that it is needed. 0 for none."""
 
 
 class PocketSphinx:
     """Hears English; everyday sentences clearly spoken."""
 
     Options: ClassVar[type[EngineOptions]] = PocketSphinxOptions
+    one_core: ClassVar[bool] = True
 
     def __init__(self, options: PocketSphinxOptions, models_dir: Path) -> None:
-        from pocketsphinx import Decoder  # noqa: PLC0415 - only who takes this engine needs the library
-
-        try:
-            self._decoder = Decoder(
-                loglevel="FATAL",
-                samprate=_RATE_HZ,
-                maxhmmpf=options.max_states_per_frame,
-                maxwpf=options.max_words_per_frame,
-            )
-        except (RuntimeError, ValueError) as exc:
-            raise EngineError(Stage.STT, f"pocketsphinx cannot load: {exc}") from exc
+        self._options = options
+        self._decoders = [self._new_decoder()]
+        self.sessions = options.live_sessions
 
     @classmethod
     def missing(cls, options: PocketSphinxOptions, models_dir: Path) -> str | None:
@@ -55,8 +56,8 @@ class PocketSphinx:
 
     @classmethod
     def needs_bytes(cls, options: PocketSphinxOptions, models_dir: Path) -> int:
-        """As measured of the model in the package."""
-        return 120 * 2**20
+        """As measured of the model in the package; a decoder for whole clips, and one for each that may be arriving."""
+        return _FIRST_DECODER_BYTES + options.live_sessions * _DECODER_BYTES
 
     @property
     def info(self) -> EngineInfo:
@@ -66,39 +67,87 @@ class PocketSphinx:
             model="en-us",
             version=version("pocketsphinx"),
             languages=("en",),
-            sample_rate=_RATE_HZ,
+            sample_rate=RATE_HZ,
         )
 
     def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
         """The words in `audio`, in small letters. One native call: `cancelled` is looked at only before it."""
-        if language not in (None, "auto") and language.partition("-")[0] != "en":
-            raise EngineError(
-                Stage.STT,
-                f"pocketsphinx hears English (en), not {language}",
-                code=ErrorCode.BAD_REQUEST,
-                field="language",
-            )
-        pcm = audio.resampled(_RATE_HZ).pcm16()
-        if not pcm or cancelled():
+        _check_language(language)
+        if cancelled() or not len(audio.samples):
             return Transcript("")
-        try:
-            self._decode(pcm)
-        except (RuntimeError, IndexError) as exc:
-            raise EngineError(Stage.STT, f"pocketsphinx failed: {exc}") from exc
-        heard = self._decoder.hyp()
-        return Transcript(heard.hypstr if heard else "", "en")
+        decoder = self._take_decoder()
+        heard = decoder.hear(audio.resampled(RATE_HZ).pcm16())
+        self._decoders.append(decoder)  # one that failed is not asked again
+        return Transcript(heard, "en")
+
+    def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> SphinxListening:
+        """Begins to hear a clip, with a decoder that is its own until it ends."""
+        _check_language(language)
+        return SphinxListening(self._take_decoder(), self._decoders.append)
 
     def close(self) -> None:
         """Frees the model."""
-        del self._decoder
+        self._decoders.clear()
 
-    def _decode(self, pcm: bytes) -> None:
-        self._decoder.reinit_feat()  # or the loudness of the last clip colours this one
-        self._decoder.start_utt()
-        try:
-            self._decoder.process_raw(pcm, no_search=False, full_utt=True)
-        finally:
-            self._decoder.end_utt()
+    def _take_decoder(self) -> SphinxDecoder:
+        return self._decoders.pop() if self._decoders else self._new_decoder()
+
+    def _new_decoder(self) -> SphinxDecoder:
+        return SphinxDecoder(
+            max_states_per_frame=self._options.max_states_per_frame,
+            max_words_per_frame=self._options.max_words_per_frame,
+        )
 
 
-_: type[SpeechToText] = PocketSphinx
+class SphinxListening:
+    """A clip that is heard while it arrives, from its first second on."""
+
+    def __init__(self, decoder: SphinxDecoder, give_back: Callable[[SphinxDecoder], None]) -> None:
+        self._decoder = decoder
+        self._give_back = give_back
+        self._clip = Piecewise(RATE_HZ)
+        self._pcm = bytearray()
+        self._begun = False
+
+    def feed(self, audio: Audio) -> None:
+        """Hears the next piece; what is too short to be heard waits for more."""
+        self._pcm += self._clip.take(audio).pcm16()
+        if not self._begun and len(self._pcm) >= _FIRST_BYTES:
+            self._begun = True
+            self._decoder.begin(self._cut(_FIRST_BYTES))
+        while self._begun and len(self._pcm) >= _PIECE_BYTES:
+            self._decoder.go_on(self._cut(_PIECE_BYTES))
+
+    def finish(self) -> Transcript:
+        """The words; a clip of less than a second is heard whole."""
+        self._pcm += self._clip.rest().pcm16()
+        if not self._begun:
+            return Transcript(self._decoder.hear(bytes(self._pcm)), "en")
+        while self._pcm:
+            self._decoder.go_on(self._cut(_PIECE_BYTES))
+        text = self._decoder.end()
+        self._begun = False
+        return Transcript(text, "en")
+
+    def close(self) -> None:
+        """Lets a decoder go that is in the middle of the clip: a new one takes less time than to end that."""
+        if not self._begun:
+            self._give_back(self._decoder)
+
+    def _cut(self, size: int) -> bytes:
+        piece = bytes(self._pcm[:size])
+        del self._pcm[:size]
+        return piece
+
+
+def _check_language(language: str | None) -> None:
+    if language not in (None, "auto") and language.partition("-")[0] != "en":
+        raise EngineError(
+            Stage.STT,
+            f"pocketsphinx hears English (en), not {language}",
+            code=ErrorCode.BAD_REQUEST,
+            field="language",
+        )
+
+
+_: type[LiveSpeechToText] = PocketSphinx

@@ -82,6 +82,7 @@ class WhisperCpp:
     """Hears English, or whatever else its model hears."""
 
     Options: ClassVar[type[EngineOptions]] = WhisperCppOptions
+    one_core: ClassVar[bool] = False
 
     def __init__(self, options: WhisperCppOptions, models_dir: Path) -> None:
         path, model = _whole(options, models_dir)

@@ -82,6 +82,7 @@ class Coqui:
     """Speaks with one resident voice, sentence by sentence."""
 
     Options: ClassVar[type[EngineOptions]] = CoquiOptions
+    one_core: ClassVar[bool] = False
 
     def __init__(self, options: CoquiOptions, models_dir: Path) -> None:
         self._options = options

@@ -48,6 +48,7 @@ class Espeak:
     """Speaks in the language that its voice is named after."""
 
     Options: ClassVar[type[EngineOptions]] = EspeakOptions
+    one_core: ClassVar[bool] = True
 
     def __init__(self, options: EspeakOptions, models_dir: Path) -> None:
         import espeakng_loader  # noqa: PLC0415 - only who takes this engine needs the library

@@ -65,6 +65,7 @@ class Flite:
     """Speaks English in one of flite's own voices."""
 
     Options: ClassVar[type[EngineOptions]] = FliteOptions
+    one_core: ClassVar[bool] = True
 
     def __init__(self, options: FliteOptions, models_dir: Path) -> None:
         self._flite = _open()

@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from agent.contract.terms import Stage
@@ -25,6 +26,8 @@ from agent.engines.base import Delta, LanguageModel
 from agent.engines.calls import (
     Chat,
     Failure,
+    Feed,
+    Listen,
     Load,
     Piece,
     Pong,
@@ -35,6 +38,7 @@ from agent.engines.calls import (
     Transcribed,
 )
 from agent.engines.frames import Frame, Kind, read_frame
+from agent.engines.live_call import LiveCall
 from agent.engines.prompt import PromptTemplate
 from agent.engines.registry import choose, leaf
 from agent.errors import AgentError, EngineError
@@ -51,6 +55,8 @@ class _Call:
     cancelled: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
     begun: bool = False
+    live: LiveCall | None = None
+    """Its clip, where that is still arriving."""
 
 
 class Worker:
@@ -89,36 +95,59 @@ class Worker:
         except Exception as exc:  # noqa: BLE001 - the boundary
             await self._send(_failure(self._stage, exc).frame())
             return False
-        slots = self._engine.slots if self._stage is Stage.LLM else 1
-        await self._send(Ready(info=self._engine.info, slots=slots, memory_bytes=resident_bytes()).frame())
+        ready = Ready(
+            info=self._engine.info,
+            slots=self._engine.slots if self._stage is Stage.LLM else 1,
+            sessions=getattr(self._engine, "sessions", 0),
+            memory_bytes=resident_bytes(),
+        )
+        await self._send(ready.frame())
         return True
 
     def _take(self, frame: Frame) -> None:
-        if frame.kind is Kind.CALL:
-            call = self._calls[frame.call] = _Call()
-            call.task = asyncio.create_task(self._run(frame, call), name=f"call[{frame.call}]")
-        elif frame.kind is Kind.CANCEL and frame.call in self._calls:
-            self._cancel(self._calls[frame.call])
-        elif frame.kind is Kind.PING:
+        if frame.kind is Kind.PING:
             self._writer.write(Pong(memory_bytes=resident_bytes()).frame().encode())
+        elif frame.kind is Kind.CALL:
+            asked_once = _Call()
+            self._start(frame.call, asked_once, partial(self._answer, frame, asked_once))
+        elif frame.kind is Kind.LISTEN:
+            live = LiveCall(self._thread, self._engine, Listen.of(frame))
+            self._start(frame.call, _Call(live=live), partial(_hear, frame.call, live))
+        elif call := self._calls.get(frame.call):  # or it has ended meanwhile
+            self._tell(call, frame)
+
+    def _start(self, number: int, call: _Call, answer: Callable[[], Awaitable[Frame]]) -> None:
+        self._calls[number] = call
+        call.task = asyncio.create_task(self._run(number, call, answer), name=f"call[{number}]")
+
+    def _tell(self, call: _Call, frame: Frame) -> None:
+        """What is said to a call in progress."""
+        if frame.kind is Kind.CANCEL:
+            self._cancel(call)
+        elif call.live and frame.kind is Kind.FEED:
+            call.live.feed(Feed.of(frame).audio)
+        elif call.live and frame.kind is Kind.FINISH:
+            call.live.finish()
 
     def _cancel(self, call: _Call) -> None:
         call.cancelled.set()
+        if call.live:
+            call.live.cancel()
         # Cancelling a task that waits for the engine's thread would end the call before its work has ended.
         if self._stage is Stage.LLM and call.task and call.begun:
             call.task.cancel()
 
-    async def _run(self, frame: Frame, call: _Call) -> None:
+    async def _run(self, number: int, call: _Call, answer: Callable[[], Awaitable[Frame]]) -> None:
         """The boundary: whatever becomes of a call, its last frame tells the host."""
         call.begun = True
         try:
             # Where call and cancel come together, the cancel is seen before the call has begun.
-            last = Frame(Kind.DONE, frame.call) if call.cancelled.is_set() else await self._answer(frame, call)
+            last = Frame(Kind.DONE, number) if call.cancelled.is_set() else await answer()
         except asyncio.CancelledError:  # by `_cancel`, which is all that cancels a call
-            last = Frame(Kind.DONE, frame.call)
+            last = Frame(Kind.DONE, number)
         except Exception as exc:  # noqa: BLE001 - the boundary
-            last = _failure(self._stage, exc).frame(frame.call)
-        del self._calls[frame.call]
+            last = _failure(self._stage, exc).frame(number)
+        del self._calls[number]
         await self._send(last)
 
     async def _transcribe(self, frame: Frame, call: _Call) -> Frame:
@@ -171,6 +200,10 @@ class Worker:
 def _build(stage: Stage, load: Load) -> Any:
     name, options = choose(stage, load.name, load.options, load.models_dir)
     return leaf(stage, name)(options, load.models_dir)
+
+
+async def _hear(number: int, live: LiveCall) -> Frame:
+    return Transcribed(transcript=await live.run()).frame(number)
 
 
 def _failure(stage: Stage, exc: Exception) -> Failure:

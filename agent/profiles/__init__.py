@@ -20,7 +20,7 @@ _NEEDS = "needs"
 class Needs(BaseModel):
     """What a profile takes for granted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[str, ...]
     """Models, by their names in the catalogue."""

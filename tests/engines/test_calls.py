@@ -21,6 +21,8 @@ INFO = EngineInfo(name="scripted", model="fixed", languages=("en", "de"), sample
 SAID = [
     calls.Load(name="scripted", options={"slots": 2, "voice": None}, models_dir=Path("/models")),
     calls.Ready(info=INFO, slots=2, memory_bytes=None),
+    calls.Ready(info=INFO, slots=1, sessions=3, memory_bytes=7),
+    calls.Listen(language="en", prompt="names"),
     calls.Pong(memory_bytes=7),
     calls.Transcribed(transcript=Transcript("it is r\u00e9sum\u00e9", "en", 0.5, (Segment("it", 0.0, 1.5),))),
     calls.Chat(asked=[Message(role=Role.USER, content="Hi")], sampling=Sampling(stop=("a", "b"), seed=0)),
@@ -54,6 +56,7 @@ async def test_it_arrives_as_it_was(said):
 async def test_sound_arrives_as_it_was(samples):
     for said in (
         calls.Transcribe(audio=Audio(samples, 22_050), language="en", prompt=""),
+        calls.Feed(audio=Audio(samples, 22_050)),
         calls.Synthesized(audio=Audio(samples[::2], 22_050)),
     ):
         got = type(said).of(await arrived(said.frame(3)))

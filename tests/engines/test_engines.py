@@ -12,8 +12,8 @@ from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.terms import FinishReason, Role, Stage
 from agent.engines import registry
-from agent.engines.base import Delta
-from agent.engines.host import LanguageModelHost
+from agent.engines.base import Delta, Transcript
+from agent.engines.host import LanguageModelHost, SpeechToTextHost
 from agent.engines.prompt import PromptTemplate
 from agent.errors import EngineError
 from tests.words import word_errors
@@ -54,6 +54,14 @@ async def engine(hosted, models_dir):
 async def answer(llm: LanguageModelHost, question: str, **sampling: Any) -> list[Delta]:
     messages = [Message(role=Role.USER, content=question)]
     return [delta async for delta in llm.chat(messages, Sampling(**sampling))]
+
+
+async def as_it_arrives(stt: SpeechToTextHost, clip: Audio) -> Transcript:
+    listening = await stt.listen(language="en", prompt="")
+    assert listening
+    for start in range(0, len(clip.samples), piece := clip.sample_rate // 8):
+        listening.feed(Audio(clip.samples[start : start + piece], clip.sample_rate))
+    return await listening.finish()
 
 
 def text_of(deltas: list[Delta]) -> str:
@@ -164,15 +172,35 @@ async def test_llamacpp_keeps_two_conversations_apart(engine):
 
 
 @pytest.mark.embedded
+async def test_llamacpp_begins_eight_answers_before_it_ends_one(engine):
+    llm = await engine(Stage.LLM, "llamacpp", context_window=512)
+    begun: list[int] = []
+    begun_before_an_end: list[int] = []
+
+    async def ask(number: int) -> None:
+        talk = [Message(role=Role.USER, content=f"Count up from {number}.")]
+        async for delta in llm.chat(talk, Sampling(max_tokens=16)):
+            if delta.finish_reason:
+                begun_before_an_end.append(len(begun))
+            elif number not in begun:
+                begun.append(number)
+
+    await asyncio.gather(*(ask(number) for number in range(8)))
+    assert begun_before_an_end == [8] * 8
+
+
+@pytest.mark.embedded
 async def test_flite_is_understood_by_pocketsphinx(engine):
     tts = await engine(Stage.TTS, "flite")
     stt = await engine(Stage.STT, "pocketsphinx")
-    wrong = total = 0
+    wrong = wrong_live = total = 0
     for sentence in SENTENCES:
-        heard = await stt.transcribe(await tts.synthesize(sentence, voice=None, speed=1.0), language="en", prompt="")
-        wrong += word_errors(sentence, heard.text)
+        clip = await tts.synthesize(sentence, voice=None, speed=1.0)
+        wrong += word_errors(sentence, (await stt.transcribe(clip, language="en", prompt="")).text)
+        wrong_live += word_errors(sentence, (await as_it_arrives(stt, clip)).text)
         total += len(sentence.split())
     assert wrong / total <= 0.25
+    assert wrong_live / total <= wrong / total + 0.1
 
 
 @pytest.mark.embedded
