@@ -36,7 +36,7 @@ class Draft:
     text: str = ""
     finish_reason: FinishReason | None = None
     audio: AudioBody | None = None
-    speech_text: str = ""
+    speech_text: str | None = None
     heard_text: str | None = None
     context: Context | None = None
     usage: Usage | None = None
@@ -102,7 +102,7 @@ class Draft:
             reply_mode=mode,
             transcript=self.transcript,
             text=self.text or None,
-            speech_text=self.speech_text if self.text and self.speech_text != self.text else None,
+            speech_text=self.speech_text if self.text not in {"", self.speech_text} else None,
             heard_text=self.heard_text,
             finish_reason=finish_reason,
             audio=self.audio,

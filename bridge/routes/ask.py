@@ -91,7 +91,8 @@ def _told_as(media_type: str, asked: Request) -> dict[str, object]:
         mode = mode if mode.heard else ReplyMode.AUDIO
         tts = tts.model_copy(update={"format": _FORMATS[media_type]})
         if asked.stream and asked.stream.audio:
-            stream = asked.stream.model_copy(update={"text": False})
+            # Its chunks become one file: a sentence that comes in several would only be joined again.
+            stream = asked.stream.model_copy(update={"text": False, "chunk_bytes": None})
     elif media_type == SSE:
         stream = asked.stream or StreamOptions()
         if stream.audio and "reply_mode" not in asked.model_fields_set:

@@ -77,7 +77,8 @@ async def test_a_typed_question_needs_no_ears_and_no_voice(engines):
         Message(role=Role.USER, content="Hi"),
     ]
     assert engines.llm.sampling.max_tokens == 64
-    assert run.reply("orin").audio is None
+    reply = run.reply("orin")
+    assert (reply.audio, reply.speech_text, reply.heard_text) == (None, None, None)
 
 
 async def test_a_conversation_may_bring_its_own_system_message(engines):
