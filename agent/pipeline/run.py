@@ -93,6 +93,8 @@ class Run:
     def reply(self, agent: str, error: ContractError | None = None) -> Reply:
         """The terminal reply, with whatever was produced so far; nothing is told after it."""
         self._teller.close()
+        if self._speech and not self._draft.audio:
+            self._draft.audio = self._speech.ahead
         total_ms = self._teller.elapsed_ms
         return self._draft.reply(self.admitted, self._reply_mode, agent=agent, total_ms=total_ms, error=error)
 

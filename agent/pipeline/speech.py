@@ -69,8 +69,22 @@ class Speech:
                 Stage.TTS, "there is nothing in the text that could be said", reason=UNSAYABLE, retriable=False
             )
         self._teller.tell(EventType.TTS_END, chunks=self._chunks if self._teller.plays else None)
-        body = await self._body()
+        body = self.ahead
+        if body is None:
+            body = await asyncio.to_thread(_joined, self._pieces, self._voice.options)
         return Spoken(body, " ".join(self._texts), self._seconds, self._first_ms or 0.0, self._engine)
+
+    @property
+    def ahead(self) -> AudioBody | None:
+        """What went ahead of the reply so far; None where nothing did."""
+        if not self._chunks:
+            return None
+        return AudioBody(
+            format=self._voice.options.format,
+            sample_rate=self._rate,
+            duration_ms=round(self._duration_ms),
+            chunks=self._chunks,
+        )
 
     async def close(self) -> None:
         """Says nothing more."""
@@ -157,17 +171,6 @@ class Speech:
             self._teller.tell(EventType.AUDIO, chunk=self._chunks, bytes=len(chunk.data), text=text)
             self._rate, text = chunk.sample_rate, None
             self._chunks += 1
-
-    async def _body(self) -> AudioBody:
-        options = self._voice.options
-        if self._teller.plays:
-            return AudioBody(
-                format=options.format,
-                sample_rate=self._rate,
-                duration_ms=round(self._duration_ms),
-                chunks=self._chunks,
-            )
-        return await asyncio.to_thread(_joined, self._pieces, options)
 
 
 def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:

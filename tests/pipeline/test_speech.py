@@ -194,7 +194,9 @@ async def test_a_cancel_stops_the_speech_and_keeps_what_was_heard(engines):
         await performing
     assert engines.llm.ended == 1
     assert len(caller.played) == 2
-    assert run.reply("orin", caught.value).heard_text == "The sun is up. It is *very*"
+    reply = run.reply("orin", caught.value)
+    assert reply.heard_text == "The sun is up. It is *very*"
+    assert (reply.audio.data, reply.audio.chunks) == (None, 2)
 
 
 async def test_a_cancel_that_does_not_say_what_was_played_goes_by_the_clock(engines):
