@@ -100,6 +100,9 @@ class FakeListener:
         self.heard.append(event)
         self.came.set()
 
+    async def room(self):
+        """Always."""
+
     def play(self, chunk, speech, content_type):
         self.played.append((chunk, speech, content_type))
         self.came.set()

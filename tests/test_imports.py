@@ -121,6 +121,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.journal.entries",
         "agent.pipeline.admission",
         "agent.pipeline.played",
+        "agent.pipeline.run",
     },
     "agent.intake": {
         "agent.contract",
@@ -138,7 +139,9 @@ ALLOWED: dict[str, set[str]] = {
         "agent.errors",
         "agent.model_files",
         "agent.settings",
+        "gguf",
         "huggingface_hub",
+        "numpy",
         "rich",
     },
     "agent.profiles": {"pydantic_settings"},

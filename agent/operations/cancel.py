@@ -8,6 +8,7 @@ from agent.journal.entries import RunKey
 from agent.operations.in_short import bare_id
 from agent.pipeline.admission import Admission
 from agent.pipeline.played import Played
+from agent.pipeline.run import Run
 
 
 def read(payload: bytes) -> Cancel:
@@ -32,11 +33,11 @@ def cancel(client: str, asked: Cancel, admission: Admission) -> None:
             run.cancel(played=played)
 
 
-def barge_in(by: RunKey, session_id: str | None, admission: Admission) -> None:
-    """Stops what else of the conversation waits or runs: its caller asks something new, `by`."""
-    for run in admission.of_client(by.client):
-        if run.key != by and run.admitted.request.session_id == session_id:
-            run.cancel("barge_in")
+def of_conversation(by: RunKey, session_id: str | None, admission: Admission) -> list[Run]:
+    """What else of the conversation waits or runs, when its caller asks something new, `by`."""
+    return [
+        run for run in admission.of_client(by.client) if run.key != by and run.admitted.request.session_id == session_id
+    ]
 
 
 def cancel_of_offline(client: str, admission: Admission) -> int:

@@ -108,10 +108,14 @@ class Admission:
             self._queue.leave(run)
         return standing
 
-    def admit(self, run: Run, *, exempt: bool = False) -> None:
-        """Takes `run` on; Busy or NotReady over a bound. `exempt` from bounds is what was taken on before a restart."""
+    def admit(self, run: Run, *, exempt: bool = False, instead_of: Collection[Run] = ()) -> None:
+        """Takes `run` on; Busy or NotReady over a bound. `exempt` from bounds is what was taken on before a restart.
+
+        `instead_of`: runs of the same client that are about to be released, and do not count any more.
+        """
         load = Load.of(run.admitted)
-        excess = None if exempt else self._holdings.excess(run.key.client, load)
+        leaving = [other.key for other in instead_of]
+        excess = None if exempt else self._holdings.excess(run.key.client, load, without=leaving)
         if excess:
             raise self._refusal(load, excess)
         self._held[run.key] = run

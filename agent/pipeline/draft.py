@@ -103,7 +103,7 @@ class Draft:
             transcript=self.transcript,
             text=self.text or None,
             speech_text=self.speech_text if self.text not in {"", self.speech_text} else None,
-            heard_text=self.heard_text,
+            heard_text=self.heard_text if status is Status.CANCELLED else None,
             finish_reason=finish_reason,
             audio=self.audio,
             context=self.context,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -98,12 +98,16 @@ class Holdings:
         """What the request weighs, which is held."""
         return self._loads[key]
 
-    def excess(self, client: str, load: Load) -> Excess | None:
-        """The bound that `load` of `client` would pass, if any."""
+    def excess(self, client: str, load: Load, *, without: Iterable[RunKey] = ()) -> Excess | None:
+        """The bound that `load` of `client` would pass, if any; `without` those of its own that are about to leave."""
+        leaving = Load()
+        for key in without:
+            leaving = leaving.plus(self._loads[key])
         holders: list[tuple[Load, Load, str | None]] = [(self.total, self._bound, None)]
         if client not in self._trusted:
             holders.append((self._of_client.get(client, Load()), self._bound_per_client, client))
-        for held, bound, whose in holders:
+        for holding, bound, whose in holders:
+            held = holding.minus(leaving) if leaving.requests else holding
             if unit := held.plus(load).passes(bound):
                 return Excess(unit, held, bound, whose)
         return None

@@ -141,7 +141,7 @@ class Run:
             if Stage.LLM in self.plan:
                 await self._chat(stages, question)
             elif speech:
-                speech.write(question)
+                await speech.write_all(question)
             if speech:
                 self._draft.spoke(await speech.finish())
 

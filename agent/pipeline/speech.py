@@ -16,9 +16,12 @@ from agent.contract.terms import AudioFormat, Stage
 from agent.errors import EngineError
 from agent.pipeline.played import Said
 from agent.pipeline.sentences import Sentences
-from agent.pipeline.telling import Teller
+from agent.pipeline.telling import Listener, Teller
 from agent.pipeline.voice import Voice
 from agent.speech_text import speech_text
+
+_AT_A_TIME = 500
+"""So much text is looked at in one go on the event loop [characters]; it takes a millisecond or two."""
 
 UNSAYABLE = "unsayable"
 """Reason of an EngineError: the voice has no sound for the text."""
@@ -53,6 +56,12 @@ class Speech:
     def write(self, piece: str) -> None:
         """The answer goes on."""
         self._put(self._sentences.feed(piece))
+
+    async def write_all(self, text: str) -> None:
+        """A text that is there already; a long one is cut without holding anybody up."""
+        for start in range(0, len(text), _AT_A_TIME):
+            self.write(text[start : start + _AT_A_TIME])
+            await asyncio.sleep(0)
 
     async def restart(self) -> None:
         """The answer begins anew; nobody has heard any of it."""
@@ -104,7 +113,7 @@ class Speech:
         self._duration_ms = 0.0
         self._first_ms: float | None = None
         self._engine = ""
-        self._begun = False
+        self._sentence = 0
         self.said.clear()
         self._speaking = asyncio.create_task(self._speak(), name="speech")
 
@@ -122,7 +131,7 @@ class Speech:
                 sentence = await self._queue.get()
 
     async def _say(self, sentence: str) -> None:
-        said = speech_text(sentence, language=self._voice.language)
+        said = await self._in_words(sentence)
         audio = await self._sound(sentence, said) if said else None
         if audio is None:
             self.said.append(Said(sentence))
@@ -130,47 +139,55 @@ class Speech:
         if self._first_ms is None:
             self._first_ms = self._teller.elapsed_ms
         self._texts.append(said)
-        self._duration_ms += audio.duration_s * 1_000
-        if self._teller.plays:
-            await self._play(sentence, audio)
-        else:
-            self._pieces.append(audio)
-        self.said.append(Said(sentence, audio.duration_s * 1_000, self._chunks - 1 if self._teller.plays else None))
+        if self._teller.listener and self._teller.plays:
+            await self._play(sentence, audio, self._teller.listener)
+            return
+        self._pieces.append(audio)
+        self.said.append(Said(sentence, audio.duration_s * 1_000))
+
+    async def _in_words(self, sentence: str) -> str:
+        """What a person would say; empty where there is nothing to say."""
+        language = self._voice.language
+        if len(sentence) <= _AT_A_TIME:
+            return speech_text(sentence, language=language)
+        return await asyncio.to_thread(speech_text, sentence, language=language)
 
     async def _sound(self, sentence: str, said: str) -> Audio | None:
         """How it sounds; None, and a warning, where the voice has no sound for it."""
-        if not self._begun:
-            self._begun = True
+        if not self._sentence:
             self._teller.tell(EventType.TTS_START)
-        self._teller.tell(EventType.SENTENCE, n=len(self._texts), text=sentence.strip())
+        self._teller.tell(EventType.SENTENCE, n=self._sentence, text=sentence.strip())
+        self._sentence += 1
         try:
             uttered = await self._voice.say(said)
         except EngineError as exc:
-            if exc.reason != UNSAYABLE:
+            unsayable = exc.reason == UNSAYABLE
+            # The text is still being written, and wanted: who listens is told now that there will be no more to hear.
+            self._teller.tell(EventType.WARNING, code=UNSAYABLE if unsayable else exc.code.value, message=exc.message)
+            if not unsayable:
                 raise
-            self._teller.tell(EventType.WARNING, code=UNSAYABLE, message=exc.message)
             return None
         self._seconds += uttered.seconds
         self._engine = uttered.engine
         return uttered.audio
 
-    async def _play(self, sentence: str, audio: Audio) -> None:
+    async def _play(self, sentence: str, audio: Audio, listener: Listener) -> None:
         """Sends it ahead."""
-        listener = self._teller.listener
-        if listener is None:
-            return
-        options = self._voice.options
+        options, duration_ms = self._voice.options, audio.duration_s * 1_000
         made = await asyncio.to_thread(
             lambda: list(chunks(audio, options.format, sample_rate=options.sample_rate, max_bytes=listener.chunk_bytes))
         )
+        self.said.append(Said(sentence, duration_ms, self._chunks + len(made) - 1))
+        self._duration_ms += duration_ms
         text: str | None = sentence.strip()
         for chunk in made:
-            listener.play(self._chunks, chunk.data, _content_type(options.format, chunk))
             if self.first_played_ms is None:
                 self.first_played_ms = self._teller.elapsed_ms
+            listener.play(self._chunks, chunk.data, _content_type(options.format, chunk))
             self._teller.tell(EventType.AUDIO, chunk=self._chunks, bytes=len(chunk.data), text=text)
             self._rate, text = chunk.sample_rate, None
             self._chunks += 1
+            await listener.room()
 
 
 def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:

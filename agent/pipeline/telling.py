@@ -37,6 +37,9 @@ class Listener(Protocol):
     def play(self, chunk: int, speech: bytes, content_type: str) -> None:
         """The next chunk of speech, counted from 0. ContractError where it cannot be sent."""
 
+    async def room(self) -> None:
+        """Returns once another chunk may follow."""
+
 
 class Teller:
     """Numbers a run's events and gives them to whoever listens."""

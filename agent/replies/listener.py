@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Future
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.events import Event
+from agent.contract.events import Event, EventType
 from agent.contract.messages import StreamOptions
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
@@ -13,6 +14,33 @@ from agent.mqtt.message import Delivery, PacketTooLarge, Publication
 
 _JSON = "application/json"
 _EVENTS_STOP_AT_BYTES = 16_000_000
+_SPEECH_WAITS_AT_BYTES = 8_000_000
+_CHUNKS_AT_ONCE = 200
+_CHUNKS_PER_S = 100
+"""Several times what playing takes, be the chunks as small as they may."""
+
+
+class _Ahead:
+    """How fast many small chunks go out: a broker keeps only so many for a caller that reads slowly.
+
+    What passes that is lost, and the terminal reply with it.
+    """
+
+    def __init__(self) -> None:
+        self._chunks = 0
+        self._began_s: float | None = None
+
+    def one_more(self) -> None:
+        """A chunk went out."""
+        self._chunks += 1
+
+    async def turn(self) -> None:
+        """Returns when the next one may."""
+        now_s = asyncio.get_running_loop().time()
+        self._began_s = now_s if self._began_s is None else self._began_s
+        early_s = (self._chunks - _CHUNKS_AT_ONCE) / _CHUNKS_PER_S - (now_s - self._began_s)
+        if early_s > 0:
+            await asyncio.sleep(early_s)
 
 
 class Listener:
@@ -23,13 +51,17 @@ class Listener:
         self._topics = topics
         self._reply_topic = reply_topic
         self._heard = True
+        self._ahead = _Ahead()
+        self._last: Future[Delivery] | None = None
         self.events = wanted is not None and wanted.text
         self.audio = wanted is not None and wanted.audio
         self.chunk_bytes = wanted.chunk_bytes if wanted else None
 
     def hear(self, event: Event) -> None:
         """Publishes `event`, or leaves it out: the terminal reply tells all that matters."""
-        if not self._heard or self._mqtt.outbox_bytes > _EVENTS_STOP_AT_BYTES:
+        # Whoever sends a clip in pieces may be away for a moment, and has to hear afterwards what is missing.
+        needed = event.type is EventType.NACK
+        if not needed and (not self._heard or self._mqtt.outbox_bytes > _EVENTS_STOP_AT_BYTES):
             return
         publication = Publication(self._topics.event(self._reply_topic), event.encode(), content_type=_JSON)
         if self._mqtt.fits(publication):
@@ -39,10 +71,17 @@ class Listener:
         """Publishes a chunk of speech, whoever hears it. ContractError(reply_too_large) where the broker takes none."""
         topic = self._topics.audio(self._reply_topic, chunk)
         try:
-            self._mqtt.publish(Publication(topic, speech, content_type=content_type))
+            self._last = self._mqtt.publish(Publication(topic, speech, content_type=content_type))
         except PacketTooLarge as exc:
             message = f"a chunk of speech is larger than the broker takes: ask for a smaller chunk_bytes ({exc})"
             raise ContractError(ErrorCode.REPLY_TOO_LARGE, message, limit=exc.limit, actual=exc.size) from exc
+        self._ahead.one_more()
+
+    async def room(self) -> None:
+        """Returns once another chunk may follow."""
+        if self._last and self._mqtt.outbox_bytes > _SPEECH_WAITS_AT_BYTES:
+            await asyncio.wait({self._last})
+        await self._ahead.turn()
 
     def _sent(self, outcome: Future[Delivery]) -> None:
         if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:

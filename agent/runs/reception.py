@@ -15,6 +15,7 @@ from agent.mqtt.message import Message
 from agent.operations import cancel
 from agent.pipeline.admission import Admission
 from agent.pipeline.hearing import Live
+from agent.pipeline.run import Run
 from agent.replies.replays import Replays
 from agent.replies.replies import Replies
 from agent.runs.runs import Runs
@@ -87,14 +88,20 @@ class Reception:
         elif late:
             raise Expired(0)
         self._replies.check_clear()
-        self.barge_in(key, admitted.request)
-        self._runs.begin(admitted, message, live=live)
+        # A clip that came in pieces did so at its start: whatever was asked since is newer.
+        barged = [] if live else self._in_its_way(key, admitted.request)
+        self._runs.begin(admitted, message, live=live, instead_of=barged)
+        for run in barged:
+            run.cancel("barge_in")
         return True
 
     def barge_in(self, key: RunKey, request: Request) -> None:
         """Stops what else of the conversation waits or runs, where `request` wants that."""
-        if request.barge_in:
-            cancel.barge_in(key, request.session_id, self._admission)
+        for run in self._in_its_way(key, request):
+            run.cancel("barge_in")
+
+    def _in_its_way(self, key: RunKey, request: Request) -> list[Run]:
+        return cancel.of_conversation(key, request.session_id, self._admission) if request.barge_in else []
 
 
 def _check_same(admitted: Admitted, digest: bytes) -> None:

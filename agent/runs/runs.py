@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_AT_ONCE_BYTES = 256 * 1024
 _MAX_REPLY_TOPICS = 4
 """One request may have its reply sent to this many topics, by being sent again; each costs a whole reply."""
 
@@ -68,14 +69,22 @@ class Runs:
         self._afterwards: dict[RunKey, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def begin(self, admitted: Admitted, message: Message | None, *, live: Live | None = None) -> None:
+    def begin(
+        self,
+        admitted: Admitted,
+        message: Message | None,
+        *,
+        live: Live | None = None,
+        instead_of: Collection[Run] = (),
+    ) -> None:
         """Takes a request on. ContractError: it cannot be done, there is no room, or nothing can be written down.
 
         `message` None: nobody waits for an acknowledgement. `live`, what there is of the run, is closed with it.
+        `instead_of`: runs that are about to be cancelled for it, and leave it their room.
         """
         self._journal.check()
         run = self._run(admitted, live=live)
-        self._admission.admit(run)
+        self._admission.admit(run, instead_of=instead_of)
         self._unwritten[run.key] = _Unwritten([message] if message else [])
         task = self._start(self._take_on(run, first=not (message and message.redelivered)), run)
         if live:
@@ -205,7 +214,10 @@ class Runs:
     async def _write_down(self, run: Run) -> StorageError | None:
         """Journal first, then the acknowledgement; a run that cannot be written down ends."""
         current_run.set(str(run.key))
-        await asyncio.sleep(0)  # one that begins at once has done so now: one commit has both
+        if len(run.admitted.clip or b"") > _AT_ONCE_BYTES:
+            await asyncio.to_thread(lambda: run.admitted.digest)  # which the journal asks for, and takes milliseconds
+        else:
+            await asyncio.sleep(0)  # one that begins at once has done so now: one commit has both
         unwritten = self._unwritten[run.key]
         unwritten.being_written = True
         error: StorageError | None = None

@@ -213,6 +213,17 @@ async def test_who_waits_is_told_where_it_stands_and_again_as_it_moves_up():
     assert caller.heard == [event]
 
 
+async def test_who_takes_the_place_of_another_needs_no_room_of_its_own():
+    gate = admission(max_queued_per_client=2)
+    first, second = run("a"), run("b")
+    gate.admit(first)
+    gate.admit(second)
+    with pytest.raises(Busy):
+        gate.admit(run("c"))
+    gate.admit(run("c"), instead_of=[second])
+    assert gate.find(RunKey("demo", "c"))
+
+
 async def test_who_need_not_wait_is_told_nothing():
     gate = admission()
     caller = FakeListener()

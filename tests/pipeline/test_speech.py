@@ -11,7 +11,7 @@ from agent.contract.base64 import decode_base64
 from agent.contract.errors import ErrorCode
 from agent.contract.events import EventType
 from agent.contract.messages import Request, VoiceOptions
-from agent.contract.terms import AudioFormat, Operation, ReplyMode, Stage
+from agent.contract.terms import AudioFormat, Operation, ReplyMode, Stage, Status
 from agent.engines.base import Delta
 from agent.errors import Cancelled, EngineDied, EngineError
 from agent.journal.entries import Admitted, ReplyTo, RunKey
@@ -157,6 +157,7 @@ async def test_what_cannot_be_said_is_passed_over_with_a_warning(engines):
     await perform(run, engines)
     assert engines.tts.said == [SPOKEN[0], SPOKEN[2]]
     assert (await caller.until(EventType.WARNING)).code == UNSAYABLE
+    assert [event.n for event in caller.heard if event.type is EventType.SENTENCE] == [0, 1, 2]
     assert caller.told.count(EventType.TTS_START) == 1
 
 
@@ -179,6 +180,27 @@ async def test_a_voice_that_fails_leaves_the_text_and_ends_its_work(engines):
         await perform(run, engines)
     reply = run.reply("orin", caught.value)
     assert (reply.error.code, reply.text, reply.audio) == (ErrorCode.TTS_FAILED, "".join(ANSWER), None)
+
+
+async def test_who_listens_hears_at_once_that_there_will_be_no_speech(engines):
+    engines.tts.failures.append(EngineError(Stage.TTS, "hoarse"))
+    caller = FakeListener(audio=True)
+    performing = perform(run_of(caller=caller), engines)
+    let_write(engines, 2)
+    assert (await caller.until(EventType.WARNING)).code == "tts_failed"
+    assert not performing.done()
+    let_write(engines, 2)
+    with pytest.raises(EngineError):
+        await performing
+
+
+async def test_a_cancel_that_comes_when_all_is_said_changes_nothing(engines):
+    run = run_of(caller=FakeListener(audio=True))
+    let_write(engines)
+    await perform(run, engines)
+    run.cancel(played=Played(0))
+    reply = run.reply("orin")
+    assert (reply.status, reply.heard_text) == (Status.OK, None)
 
 
 async def test_a_cancel_stops_the_speech_and_keeps_what_was_heard(engines):

@@ -85,6 +85,45 @@ async def test_chunks_of_speech_go_below_the_reply_topic_as_they_are_whoever_hea
     assert (sent.topic, sent.payload, sent.content_type) == (f"{TO.topic}/audio/0", b"RIFF", "audio/wav")
 
 
+async def test_what_is_missing_of_a_clip_is_told_also_after_nobody_heard_it():
+    mqtt = FakeMqtt()
+    mqtt.says = Delivery.NO_SUBSCRIBERS
+    caller = listener(mqtt)
+    nack = Event(type=EventType.NACK, id="7", seq=0, t_ms=1.0, missing=(3,))
+    for told in (nack, event(), nack):
+        caller.hear(told)
+        await asyncio.sleep(0)
+    assert [Event.decode(sent.payload).type for sent in mqtt.published] == [EventType.NACK, EventType.NACK]
+
+
+async def test_speech_waits_while_the_broker_does_not_take_it():
+    mqtt = FakeMqtt()
+    mqtt.says = None
+    mqtt.outbox_bytes = 9_000_000
+    caller = listener(mqtt, audio=True)
+    caller.play(0, b"RIFF", "audio/wav")
+    waiting = asyncio.create_task(caller.room())
+    await asyncio.wait({waiting}, timeout=0)
+    assert not waiting.done()
+    mqtt.deliveries[0].set_result(Delivery.DONE)
+    await waiting
+
+
+async def test_many_small_chunks_go_out_no_faster_than_a_slow_caller_reads(monkeypatch):
+    caller = listener(FakeMqtt(), audio=True)
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr("agent.replies.listener.asyncio.sleep", sleep)
+    for chunk in range(300):
+        caller.play(chunk, b"RIFF", "audio/wav")
+        await caller.room()
+    assert len(pauses) == 100
+    assert max(pauses) == pytest.approx(1.0, abs=0.2)
+
+
 async def test_a_chunk_that_the_broker_would_not_take_is_said_to_be_too_large():
     caller = listener(FakeMqtt(packet_limit=1_000), audio=True)
     with pytest.raises(ContractError) as caught:
