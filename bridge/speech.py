@@ -22,6 +22,7 @@ class SpeechStream:
     def __init__(self, request: Request, info: Info | None) -> None:
         """`info`: what the agent says of itself, among it at which rate its voice speaks."""
         self._joined = joined(request.tts.format)
+        self._chunks = 0
         voice = info.engines.get(Stage.TTS) if info else None
         rate = request.tts.sample_rate or (voice.sample_rate if voice else None)
         self.media_type = speech_type(request.tts.format, rate)
@@ -35,6 +36,9 @@ class SpeechStream:
         if not isinstance(part, AudioChunk):
             return b""
         self.media_type = part.content_type or self.media_type
+        if part.chunk != self._chunks:
+            raise ContractError(ErrorCode.INTERNAL, f"chunk {self._chunks} of the speech was lost on its way")
+        self._chunks += 1
         try:
             return self._joined.add(part.data)
         except ValueError as exc:
@@ -42,4 +46,5 @@ class SpeechStream:
 
     def end(self, reply: Reply) -> bytes | None:
         """How the file ends; None where it must break off, for nothing in it could say that more was to come."""
-        return self._joined.end() if reply.status is Status.OK else None
+        is_whole = reply.status is Status.OK and reply.audio is not None and reply.audio.chunks == self._chunks
+        return self._joined.end() if is_whole else None

@@ -100,7 +100,7 @@ class FakeListener:
         self.heard.append(event)
         self.came.set()
 
-    async def room(self):
+    async def room(self, chunk_s):
         """Always."""
 
     def play(self, chunk, speech, content_type):

@@ -187,7 +187,7 @@ class Speech:
             self._teller.tell(EventType.AUDIO, chunk=self._chunks, bytes=len(chunk.data), text=text)
             self._rate, text = chunk.sample_rate, None
             self._chunks += 1
-            await listener.room()
+            await listener.room(chunk.duration_ms / 1_000)
 
 
 def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:

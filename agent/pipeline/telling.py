@@ -37,8 +37,8 @@ class Listener(Protocol):
     def play(self, chunk: int, speech: bytes, content_type: str) -> None:
         """The next chunk of speech, counted from 0. ContractError where it cannot be sent."""
 
-    async def room(self) -> None:
-        """Returns once another chunk may follow."""
+    async def room(self, chunk_s: float) -> None:
+        """Returns once another chunk may follow the last one, which sounds for `chunk_s`."""
 
 
 class Teller:

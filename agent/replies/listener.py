@@ -16,8 +16,9 @@ _JSON = "application/json"
 _EVENTS_STOP_AT_BYTES = 16_000_000
 _SPEECH_WAITS_AT_BYTES = 8_000_000
 _CHUNKS_AT_ONCE = 200
-_CHUNKS_PER_S = 100
-"""Several times what playing takes, be the chunks as small as they may."""
+_A_CHUNK_TAKES_S = 0.02
+_OF_ITS_LENGTH = 0.8
+"""However short the chunks are, they never come more slowly than they are played."""
 
 
 class _Ahead:
@@ -27,20 +28,17 @@ class _Ahead:
     """
 
     def __init__(self) -> None:
-        self._chunks = 0
-        self._began_s: float | None = None
+        self._at_once = _CHUNKS_AT_ONCE
+        self._due_s = 0.0
 
-    def one_more(self) -> None:
-        """A chunk went out."""
-        self._chunks += 1
-
-    async def turn(self) -> None:
-        """Returns when the next one may."""
+    async def turn(self, chunk_s: float) -> None:
+        """Returns when another chunk may follow the one that went out, which sounds for `chunk_s`."""
+        if self._at_once:
+            self._at_once -= 1
+            return
         now_s = asyncio.get_running_loop().time()
-        self._began_s = now_s if self._began_s is None else self._began_s
-        early_s = (self._chunks - _CHUNKS_AT_ONCE) / _CHUNKS_PER_S - (now_s - self._began_s)
-        if early_s > 0:
-            await asyncio.sleep(early_s)
+        self._due_s = max(self._due_s, now_s) + min(_A_CHUNK_TAKES_S, _OF_ITS_LENGTH * chunk_s)
+        await asyncio.sleep(self._due_s - now_s)
 
 
 class Listener:
@@ -75,13 +73,12 @@ class Listener:
         except PacketTooLarge as exc:
             message = f"a chunk of speech is larger than the broker takes: ask for a smaller chunk_bytes ({exc})"
             raise ContractError(ErrorCode.REPLY_TOO_LARGE, message, limit=exc.limit, actual=exc.size) from exc
-        self._ahead.one_more()
 
-    async def room(self) -> None:
-        """Returns once another chunk may follow."""
+    async def room(self, chunk_s: float) -> None:
+        """Returns once another chunk may follow the one that was played, which sounds for `chunk_s`."""
         if self._last and self._mqtt.outbox_bytes > _SPEECH_WAITS_AT_BYTES:
             await asyncio.wait({self._last})
-        await self._ahead.turn()
+        await self._ahead.turn(chunk_s)
 
     def _sent(self, outcome: Future[Delivery]) -> None:
         if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:

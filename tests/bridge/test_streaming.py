@@ -36,6 +36,10 @@ def done(**fields):
     return Reply(id="r1", status=Status.OK, agent="orin", **fields)
 
 
+def ahead(chunks):
+    return AudioBody(sample_rate=8_000, duration_ms=1, chunks=chunks)
+
+
 def wav(samples, rate=8_000):
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
@@ -197,7 +201,7 @@ async def test_speech_begins_with_its_first_sentence(asking, agent):
         assert struct.unpack("<I", heard[24:28]) == (8_000,)
         agent.parts.put_nowait(AudioChunk(1, wav(b"two ")))
         assert await anext(pieces) == b"two "
-        agent.parts.put_nowait(done())
+        agent.parts.put_nowait(done(audio=ahead(2)))
         assert b"".join([piece async for piece in pieces]) == b""
     [asked] = agent.asked
     assert (asked.reply_mode, asked.stream.text, asked.stream.audio) == (ReplyMode.AUDIO, False, True)
@@ -216,6 +220,16 @@ async def test_speech_breaks_off_where_the_run_fails(asking, agent, caplog):
 async def test_speech_breaks_off_at_a_chunk_that_does_not_belong_there(asking, agent, second):
     agent.parts.put_nowait(AudioChunk(0, wav(b"one ")))
     agent.parts.put_nowait(AudioChunk(1, second))
+    with pytest.raises(httpx.RemoteProtocolError):
+        await asking.post("/v1/ask", json=HEARD, headers=WAV)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_speech_breaks_off_where_a_chunk_is_lost_on_its_way(asking, agent, number):
+    agent.parts.put_nowait(AudioChunk(0, wav(b"one ")))
+    if number:
+        agent.parts.put_nowait(AudioChunk(number, wav(b"three ")))
+    agent.parts.put_nowait(done(audio=ahead(3)))
     with pytest.raises(httpx.RemoteProtocolError):
         await asking.post("/v1/ask", json=HEARD, headers=WAV)
 
@@ -243,13 +257,13 @@ async def test_speech_that_comes_whole_in_each_format(http, agent, accept, told_
 
 async def test_bare_samples_say_their_rate(http, agent):
     agent.parts.put_nowait(AudioChunk(0, b"\0\0", "audio/pcm;rate=22050;channels=1"))
-    agent.parts.put_nowait(done())
+    agent.parts.put_nowait(done(audio=ahead(1)))
     answer = await http.post("/v1/ask", json=HEARD, headers={"Accept": "audio/pcm"})
     assert (answer.headers["Content-Type"], answer.content) == ("audio/pcm;rate=22050;channels=1", b"\0\0")
 
 
 async def test_speech_of_which_nothing_is_left(http, agent):
-    agent.parts.put_nowait(done(replayed=True, audio=AudioBody(sample_rate=8_000, duration_ms=1, chunks=2)))
+    agent.parts.put_nowait(done(replayed=True, audio=ahead(2)))
     answer = await http.post("/v1/ask", json=HEARD, headers=WAV)
     assert (answer.status_code, answer.json()["reason"]) == (409, "speech_not_kept")
 
