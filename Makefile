@@ -57,7 +57,7 @@ audit: $(VENV)/installed ## Known flaws in what is installed, and patterns in ou
 	    echo "==> Nothing was looked up: the advisories of pypi.org cannot be reached from here" >&2; exit 1; esac; \
 	exit $$status
 
-bench: setup ## Measure it
+bench: setup $(VENV)/bench ## Measure it beside what one would use instead: tables, figures, pictures
 	@$(BIN)/python -m benchmarks
 
 chaos: setup ## Kill everything at random for MINUTES (6), and judge what came of it; the seed is shown, SEED sets it
@@ -65,7 +65,7 @@ chaos: setup ## Kill everything at random for MINUTES (6), and judge what came o
 	EDGEVOICE_LONG=1 $(BIN)/pytest -q tests/hostile
 
 clean: ## Remove what `make` made in this folder; models stay
-	rm -rf $(VENV) $(VENV)-3.* build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-3.* $(VENV)-peers build dist .edgevoice .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The broker that Debian's package may start on port 1883 is left alone: ours has a free port of its own.
@@ -104,6 +104,22 @@ $(VENV)/engines: $(VENV)/installed
 	@echo "==> The other engines, for their tests (torch is large)"
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off --group engines \
 	    --editable '.[embedded,whispercpp,coqui,openai,triton,models]'
+	@touch $@
+
+# What the benchmarks draw with, and what they compare with; a peer that cannot be had here is left out.
+$(VENV)/bench: $(VENV)/installed
+	@missing=; \
+	for program in espeak-ng flite; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -z "$$missing" || ! command -v apt-get >/dev/null || { \
+	    echo "==> System packages, to compare with:$$missing" && \
+	    $(APT) update -q && $(APT) install -q -y --no-install-recommends $$missing; }
+	@echo "==> matplotlib, which draws the pictures"
+	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
+	@echo "==> llama_cpp.server, to compare with, into $(VENV)-peers: it is compiled, which takes some minutes"
+	@$(PYTHON) -m venv $(VENV)-peers && \
+	$(VENV)-peers/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	$(VENV)-peers/bin/pip install --quiet --disable-pip-version-check --group peers || \
+	    echo "==> It could not be compiled, and is left out" >&2
 	@touch $@
 
 model: $(VENV)/installed

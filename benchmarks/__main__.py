@@ -8,9 +8,26 @@ import sys
 from types import ModuleType
 
 from agent.signals import until_signalled
-from benchmarks import burst, engines, journal, round_trip, short_clips
+from benchmarks import (
+    arriving,
+    burst,
+    engines,
+    first_audio,
+    journal,
+    load,
+    memory,
+    neighbour,
+    payload,
+    prefix,
+    round_trip,
+    short_clips,
+    stt,
+)
 
-_BENCHMARKS: tuple[ModuleType, ...] = (round_trip, journal, burst, engines, short_clips)
+_BENCHMARKS: tuple[ModuleType, ...] = (
+    *(round_trip, payload, first_audio, load, stt, memory, arriving, prefix, neighbour),
+    *(journal, burst, engines, short_clips),
+)
 
 
 async def _run_all(*, quick: bool) -> int:

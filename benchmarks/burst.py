@@ -18,24 +18,22 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from time import perf_counter
 
 import paho.mqtt.client as paho
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from agent.contract.terms import Operation
 from agent.engines.settings import EngineSettings
-from agent.signals import until_signalled
 from agent.stack import Part, Stack, StackSettings
+from benchmarks.command import add_usual, introduced, main, table
+from benchmarks.outcome import Outcome, Verdict
 from benchmarks.paho_client import QOS, subscribed
+from benchmarks.plot import Chart
 from benchmarks.process_memory import Memory
 from benchmarks.questions import Question, spoken, typed
-from benchmarks.report import write
 
-FOLDER = Path(".edgevoice/bench")
 AIM_REFUSED_P95_MS = 50.0
 """The most that a refusal is to take, 95 times of 100 [ms]."""
 AIM_GROWTH_MIB = 64.0
@@ -44,7 +42,6 @@ _CLIENTS = tuple(f"client{number}" for number in range(8))
 _ANSWER_S = 0.1
 _SECONDS = 1.0
 _PATIENCE_S = 60.0
-_COLUMNS = 120
 _ANSWERED = "ok"
 _REFUSED = "busy"
 
@@ -105,26 +102,28 @@ async def measure(questions: Sequence[Question], requests: int, console: Console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much is asked, and where the figures go."""
-    parser.add_argument("--quick", action="store_true", help="only the line of text")
+    add_usual(parser, quick="only the line of text")
     parser.add_argument("--requests", type=int, default=500, metavar="N", help="in one second (default: %(default)s)")
-    parser.add_argument(
-        "--folder", type=Path, default=FOLDER, help="where the figures go, as JSON (default: %(default)s)"
-    )
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows the table, writes the file; 1 where a request had no outcome, or two."""
-    console = Console(width=_COLUMNS, highlight=False)
-    console.print((__doc__ or "").strip())
+    """Measures, shows and writes; 1 where a request had no outcome, or two."""
+    console = introduced(__doc__)
     questions = (typed(),) if arguments.quick else (typed(), spoken())
     results = await measure(questions, arguments.requests, console)
-    console.print()
-    console.print(_table(results))
-    for line in _verdicts(results[0]):
-        console.print(line)
-    path = write(arguments.folder, "burst", {"requests": arguments.requests, "clients": len(_CLIENTS)}, results)
-    console.print(f"The figures: {path}", soft_wrap=True)
-    return int(any(one.lost or one.repeated for one in results))
+    return Outcome(
+        "burst",
+        {"requests": arguments.requests, "clients": len(_CLIENTS)},
+        results,
+        tables=[_table(results)],
+        charts=_charts(results),
+        verdicts=_verdicts(results[0]),
+        failures=[
+            f"{one.question}: {one.lost} requests without an outcome, {one.repeated} with two"
+            for one in results
+            if one.lost or one.repeated
+        ],
+    ).tell(console, arguments.folder)
 
 
 def _burst(stack: Stack, question: Question, requests: int) -> Figures:
@@ -168,23 +167,8 @@ def _ask(callers: list[paho.Client], stack: Stack, question: Question, outcomes:
 
 
 def _table(results: list[Figures]) -> Table:
-    shown = Table(title="The burst", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("question", no_wrap=True)
-    names = (
-        "requests",
-        _ANSWERED,
-        _REFUSED,
-        "else",
-        "lost",
-        "twice",
-        "refused p50 ms",
-        "p95 ms",
-        "MiB before",
-        "peak",
-        "after",
-    )
-    for name in names:
-        shown.add_column(name, justify="right", no_wrap=True)
+    counted = ("requests", _ANSWERED, _REFUSED, "else", "lost", "twice")
+    shown = table("The burst", ("question",), (*counted, "refused p50 ms", "p95 ms", "MiB before", "peak", "after"))
     for one in results:
         others = {code: count for code, count in one.outcomes.items() if code not in {_ANSWERED, _REFUSED}}
         counts = (one.requests, one.outcomes.get(_ANSWERED, 0), one.outcomes.get(_REFUSED, 0), sum(others.values()))
@@ -195,29 +179,20 @@ def _table(results: list[Figures]) -> Table:
     return shown
 
 
-def _verdicts(text: Figures) -> list[str]:
+def _charts(results: list[Figures]) -> list[Chart]:
+    outcomes = {one.question: {code: float(count) for code, count in one.outcomes.items()} for one in results}
+    memory = {one.question: asdict(one.memory) for one in results}
+    return [Chart("What became of them", "requests", outcomes), Chart("The agent's memory", "MiB", memory)]
+
+
+def _verdicts(text: Figures) -> list[Verdict]:
     growth = text.memory.peak_mib - text.memory.before_mib
-    refused, aim = f"{text.refused_p95_ms:.1f} ms", f"{AIM_REFUSED_P95_MS:g} ms at most"
-    grew, growth_aim = f"{growth:.1f} MiB", f"{AIM_GROWTH_MIB:g} MiB at most"
     return [
-        f"Of {text.requests} requests, text, {text.requests - text.lost} had an outcome: {_met(not text.lost)}",
-        f"Refused within p95 {refused}; aim {aim}: {_met(text.refused_p95_ms <= AIM_REFUSED_P95_MS)}",
-        f"The agent grew by {grew}; aim {growth_aim}: {_met(growth <= AIM_GROWTH_MIB)}",
+        Verdict("Requests of text without an outcome", text.lost, 0),
+        Verdict("Refused, p95", text.refused_p95_ms, AIM_REFUSED_P95_MS, " ms"),
+        Verdict("The agent grew by", growth, AIM_GROWTH_MIB, " MiB"),
     ]
 
 
-def _met(aim: bool) -> str:
-    return "met" if aim else "MISSED"
-
-
-def main() -> int:
-    """`python -m benchmarks.burst`."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.burst", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    return asyncio.run(until_signalled(run(parser.parse_args())))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("burst", __doc__, add_arguments, run))

@@ -5,9 +5,6 @@ of the clip, as a share of that length (real-time factor, below 1 is faster than
 and answer tokens a second at 1, 2, 4 and 8 conversations at once, all of them together. Text to speech: time as a
 share of the speech's length.
 
-The last table is what keeping an engine saves: the same clip heard by the resident process, and by one that is started,
-loaded and ended for each request, as programs do that call whisper.cpp's command line.
-
 Options of an engine are those of the agent's settings, where these name that engine. Clips are spoken by the first
 voice that can be loaded here.
 """
@@ -22,7 +19,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -38,11 +34,10 @@ from agent.engines.opening import Opener
 from agent.engines.settings import EngineSettings
 from agent.errors import EngineError
 from agent.settings import Settings
-from agent.signals import until_signalled
-from benchmarks.engine_figures import Measured, tables
-from benchmarks.report import write
+from benchmarks.command import add_usual, introduced, main
+from benchmarks.engine_figures import Measured, charts, tables
+from benchmarks.outcome import Outcome
 
-FOLDER = Path(".edgevoice/bench")
 CLIPS_S = (1, 3, 10, 30)
 AT_ONCE = (1, 2, 4, 8)
 TEXT = (
@@ -51,7 +46,6 @@ TEXT = (
 )
 _QUESTION = "Tell me in many words about the number {number}, and then count up from it. " + 3 * TEXT
 _ANSWER_TOKENS = 48
-_COLUMNS = 120
 _NAMES = sorted({name for names in registry.ENGINES.values() for name in names if name != "scripted"})
 _MIB = 2**20
 
@@ -121,18 +115,6 @@ class Bench:
                 measured.figures[what] = statistics.median(shares)
         return measured
 
-    async def keep(self, name: str, clip: Audio) -> Measured:
-        """The same clip, heard by the resident process and by one of its own each time."""
-        async with self.opened(Stage.STT, name) as (host, measured):
-            stt = cast("SpeechToTextHost", host)
-            resident, anew = [], []
-            for _ in range(self.repeats):  # in turn, so that a busy neighbour on this machine hits both
-                resident.append(await _took(stt.transcribe(clip, language="en", prompt="")))
-                anew.append(await _took(self._hear_once(name, clip)))
-        kept_s, anew_s = statistics.median(resident), statistics.median(anew)
-        measured.figures = {"resident s": kept_s, "process a request s": anew_s, "x": anew_s / kept_s}
-        return measured
-
     async def speech(self) -> dict[int, Audio]:
         """Clips of each length, spoken by the first voice there is."""
         names = self.installed(Stage.TTS)
@@ -144,10 +126,6 @@ class Bench:
             length_s: Audio(np.resize(spoken.samples, length_s * spoken.sample_rate), spoken.sample_rate)
             for length_s in CLIPS_S
         }
-
-    async def _hear_once(self, name: str, clip: Audio) -> None:
-        async with self.opened(Stage.STT, name) as (host, _):
-            await cast("SpeechToTextHost", host).transcribe(clip, language="en", prompt="")
 
     def _options(self, stage: Stage, name: str) -> dict[str, Any]:
         wanted: EngineSettings = getattr(self.settings, stage.value)
@@ -168,7 +146,7 @@ async def measure(bench: Bench, console: Console) -> list[Measured]:
                 continue
             with console.status(f"{stage.value}: {name} ..."):
                 if stage is Stage.STT:
-                    results += [await bench.hear(name, clips), await bench.keep(name, clips[3])]
+                    results.append(await bench.hear(name, clips))
                 else:
                     results.append(await (bench.answer if stage is Stage.LLM else bench.speak)(name))
     return results
@@ -176,26 +154,19 @@ async def measure(bench: Bench, console: Console) -> list[Measured]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How often, and where the figures go."""
-    parser.add_argument("--quick", action="store_true", help="everything once: rough")
+    add_usual(parser, quick="everything once: rough")
     parser.add_argument(
         "--engines", nargs="+", default=[], choices=_NAMES, metavar="NAME", help="only these (default: all)"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=FOLDER, help="where the figures go, as JSON (default: %(default)s)"
     )
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows the tables, writes the file."""
+    """Measures, shows and writes."""
     bench = Bench(Settings(), repeats=1 if arguments.quick else 5, only=tuple(arguments.engines))
-    console = Console(width=_COLUMNS, highlight=False)
-    console.print((__doc__ or "").strip())
+    console = introduced(__doc__)
     results = await measure(bench, console)
-    for table in tables(results):
-        console.print(table)
-    path = write(arguments.folder, "engines", {"repeats": bench.repeats}, results)
-    console.print(f"The figures: {path}", soft_wrap=True)
-    return 0
+    outcome = Outcome("engines", {"repeats": bench.repeats}, results, tables=tables(results), charts=charts(results))
+    return outcome.tell(console, arguments.folder)
 
 
 async def _took(work: Any) -> float:
@@ -226,14 +197,5 @@ async def _answer(llm: LanguageModelHost, at_once: int, *, seed: int) -> tuple[f
     return read / (first_s or whole_s), max(0, written - at_once) / max(whole_s - min(firsts, default=0.0), 1e-9)
 
 
-def main() -> int:
-    """`python -m benchmarks.engines`."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    return asyncio.run(until_signalled(run(parser.parse_args())))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("engines", __doc__, add_arguments, run))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 from agent.stack.ports import HOST
-from benchmarks.load import PATIENCE_S, Block
+from benchmarks.asking import PATIENCE_S, Block
 from benchmarks.questions import Question
 
 _CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)

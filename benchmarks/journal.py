@@ -1,13 +1,13 @@
 """What the journal costs: the same agent with synchronous NORMAL, with FULL, and with nothing written down at all.
 
 Three agents behind one broker, each with engines that answer at once, asked a line of text in turn over MQTT by the
-same client: one question at a time, for what a request waits longer, and 64 at once, for what fewer are answered.
+same client: one question at a time, for what a request waits longer, and 64 at once, for what fewer are answered. The
+journals lie, meanwhile, in the folder of the figures: its disk is part of what is measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,19 +16,18 @@ from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
-from agent.signals import until_signalled
 from agent.stack import Part, Stack, StackSettings
 from benchmarks import unjournalled_agent
 from benchmarks.agents import Make, running
-from benchmarks.load import Block, Load
+from benchmarks.asking import Block, Load
+from benchmarks.command import add_usual, introduced, main
 from benchmarks.mqtt_load import MqttLoad
+from benchmarks.outcome import Outcome, Verdict
+from benchmarks.plot import Chart
 from benchmarks.questions import typed
-from benchmarks.report import Case, Figures, figures, table, write
+from benchmarks.report import Case, Figures, figures, table
 from benchmarks.turns import Plan, take_turns
 
-FOLDER = Path(".edgevoice/bench")
 AIM_ADDED_MS = 1.0
 """The most that NORMAL is to add to the p50 of one question at a time [ms]."""
 AIM_KEPT = 0.75
@@ -37,7 +36,6 @@ FULL = Plan(rounds=8, seconds=1.0, in_flight=(1, 64))
 QUICK = Plan(rounds=2, seconds=0.2, in_flight=FULL.in_flight)
 _ANSWERED = b'"status":"ok"'
 _BROKER = "as EdgeVoice ships it"
-_COLUMNS = 120
 _SYNCHRONOUS = "EDGEVOICE_JOURNAL__SYNCHRONOUS"
 
 
@@ -71,32 +69,27 @@ async def measure(plan: Plan, folder: Path) -> list[Figures]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much is asked, and where journals and figures go."""
-    parser.add_argument("--quick", action="store_true", help="two short turns each: rough")
+    add_usual(parser, quick="two short turns each: rough")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"turns of every agent (default: {FULL.rounds})")
     parser.add_argument("--seconds", type=float, metavar="S", help=f"length of a turn (default: {FULL.seconds:g})")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=FOLDER,
-        help="where the figures go, as JSON, and meanwhile the journals, whose disk counts (default: %(default)s)",
-    )
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows the table, writes the file; 1 where a question was not answered."""
+    """Measures, shows and writes; 1 where a question was not answered."""
     usual = QUICK if arguments.quick else FULL
     plan = Plan(arguments.rounds or usual.rounds, arguments.seconds or usual.seconds, usual.in_flight)
-    console = Console(width=_COLUMNS, highlight=False)
-    console.print((__doc__ or "").strip())
+    console = introduced(__doc__)
     with TemporaryDirectory(dir=_made(arguments.folder), prefix="journals-") as journals, console.status("Asking ..."):
         results = await measure(plan, Path(journals))
-    console.print()
-    console.print(table("The journal", results))
-    for line in _verdicts(results):
-        console.print(line)
-    path = write(arguments.folder, "journal", asdict(plan), results)
-    console.print(f"The figures: {path}", soft_wrap=True)
-    return int(any(one.failures for one in results))
+    return Outcome(
+        "journal",
+        asdict(plan),
+        results,
+        tables=[table("The journal", results)],
+        charts=_charts(results),
+        verdicts=_verdicts(results),
+        failures=[f"{one.peer}: {one.failures} without an answer" for one in results if one.failures],
+    ).tell(console, arguments.folder)
 
 
 def _made(folder: Path) -> Path:
@@ -111,35 +104,27 @@ def _compared(case: Case, blocks: Mapping[Written, Sequence[Block]]) -> list[Fig
     return [floor, *(figures(case, written.value, blocks[written], floor=[floor]) for written in others)]
 
 
-def _verdicts(results: Sequence[Figures]) -> list[str]:
+def _charts(results: Sequence[Figures]) -> list[Chart]:
+    waits: dict[str, dict[str, float]] = {}
+    rates: dict[str, dict[str, float]] = {}
+    for one in results:
+        case = f"{one.case.in_flight} in flight"
+        waits.setdefault(case, {})[one.peer] = one.p50_ms
+        rates.setdefault(case, {})[one.peer] = one.per_second
+    return [Chart("Wait, p50", "ms", waits, log=True), Chart("Replies", "replies/s", rates)]
+
+
+def _verdicts(results: Sequence[Figures]) -> list[Verdict]:
     """How NORMAL, the default, does beside its aims; FULL is the operator's own choice."""
     by_case = {(one.case.in_flight, one.peer): one for one in results}
     one_at_a_time, many = FULL.in_flight
     added_ms = by_case[one_at_a_time, Written.NORMAL.value].added_ms or 0.0
     kept = by_case[many, Written.NORMAL.value].per_second / by_case[many, Written.NOTHING.value].per_second
-    waits = (
-        f"NORMAL, {one_at_a_time} in flight: p50 {added_ms:+.2f} ms; aim {AIM_ADDED_MS:+g} ms at most: "
-        f"{_met(added_ms <= AIM_ADDED_MS)}"
-    )
-    answers = (
-        f"NORMAL, {many} in flight: {kept:.0%} of the replies a second; aim {AIM_KEPT:.0%} at least: "
-        f"{_met(kept >= AIM_KEPT)}"
-    )
-    return [waits, answers]
-
-
-def _met(aim: bool) -> str:
-    return "met" if aim else "MISSED"
-
-
-def main() -> int:
-    """`python -m benchmarks.journal`."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.journal", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    return asyncio.run(until_signalled(run(parser.parse_args())))
+    return [
+        Verdict(f"NORMAL, {one_at_a_time} in flight: p50 more", added_ms, AIM_ADDED_MS, " ms"),
+        Verdict(f"NORMAL, {many} in flight: replies a second by those without", kept, AIM_KEPT, " x", at_least=True),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("journal", __doc__, add_arguments, run))

@@ -15,7 +15,7 @@ from agent.contract.terms import Operation
 from agent.contract.topics import Topics
 from agent.mqtt.settings import MqttSettings
 from agent.stack import DEMO_USER
-from benchmarks.load import PATIENCE_S, Block
+from benchmarks.asking import PATIENCE_S, Block
 from benchmarks.paho_client import QOS, subscribed
 from benchmarks.questions import Question
 
@@ -23,11 +23,15 @@ _ID = re.compile(rb'"id":"([^"]+)"')
 
 
 class MqttLoad:
-    """A paho client; replies are booked, and questions asked, on its network thread."""
+    """A paho client, which asks from its network thread, where replies are booked, too.
 
-    def __init__(self, topics: Topics, expected: bytes) -> None:
+    One that is not `tuned` asks like a program that awaits each reply, from another thread.
+    """
+
+    def __init__(self, topics: Topics, expected: bytes, *, tuned: bool) -> None:
         self._request_topic = topics.request(DEMO_USER, Operation.CHAT)
         self._expected = expected
+        self._tuned = tuned
         self._asked_at: dict[bytes, float] = {}
         self._client: paho.Client
         self._question: Question
@@ -38,10 +42,12 @@ class MqttLoad:
 
     @classmethod
     @contextmanager
-    def connected(cls, settings: MqttSettings, topics: Topics, expected: bytes) -> Iterator[MqttLoad]:
-        """A load on the agent, or the echo, of these topics."""
-        load = cls(topics, expected)
-        with subscribed(settings, topics.all_replies(DEMO_USER), load._book) as load._client:
+    def connected(
+        cls, settings: MqttSettings, topics: Topics, expected: bytes, *, tuned: bool = True
+    ) -> Iterator[MqttLoad]:
+        """A load on the agent, or the echo, of these topics; not `tuned`, by a client as it comes."""
+        load = cls(topics, expected, tuned=tuned)
+        with subscribed(settings, topics.all_replies(DEMO_USER), load._book, tuned=tuned) as load._client:
             yield load
 
     async def ask(self, question: Question, *, in_flight: int, seconds: float) -> Block:
@@ -67,7 +73,10 @@ class MqttLoad:
         if asked_at is None:
             return
         if self._block.book(asked_at, reply):
-            self._ask_one()
+            if self._tuned:
+                self._ask_one()
+            else:
+                self._loop.call_soon_threadsafe(self._ask_one)
             return
         self._lanes -= 1
         if not self._lanes:

@@ -20,8 +20,13 @@ _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
 
 @contextmanager
-def subscribed(settings: MqttSettings, topic_filter: str, on_payload: Callable[[bytes], None]) -> Iterator[paho.Client]:
-    """A client that hears `topic_filter`; `on_payload` runs on its network thread, and may publish from there."""
+def subscribed(
+    settings: MqttSettings, topic_filter: str, on_payload: Callable[[bytes], None], *, tuned: bool = True
+) -> Iterator[paho.Client]:
+    """A client that hears `topic_filter`; `on_payload` runs on its network thread, and may publish from there.
+
+    Not `tuned`, it is as it comes, and waits as the kernel has it.
+    """
     client = paho.Client(
         CallbackAPIVersion.VERSION2, f"bench-{uuid.uuid4().hex[:8]}", protocol=MQTTProtocolVersion.MQTTv5
     )
@@ -29,13 +34,15 @@ def subscribed(settings: MqttSettings, topic_filter: str, on_payload: Callable[[
     ready = threading.Event()
 
     def on_message(_client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
-        _acknowledge_quickly(client)
+        if tuned:
+            _acknowledge_quickly(client)
         on_payload(bytes(message.payload))
 
-    client.on_socket_open = _send_at_once
     client.on_subscribe = lambda *_: ready.set()
-    client.on_publish = lambda *_: _acknowledge_quickly(client)
     client.on_message = on_message
+    if tuned:
+        client.on_socket_open = _send_at_once
+        client.on_publish = lambda *_: _acknowledge_quickly(client)
     client.connect(settings.host, settings.port)
     client.subscribe(topic_filter, QOS)
     client.loop_start()

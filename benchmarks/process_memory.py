@@ -1,4 +1,4 @@
-"""How much memory another process holds, and the most it held meanwhile. Linux only."""
+"""How much memory other processes hold, and the most that one held meanwhile. Linux only."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ class Memory:
     def looked_at(self, pid: int) -> Memory:
         """The same, with what `pid` held at most since, and holds now."""
         return replace(self, peak_mib=_field(pid, "VmHWM:"), after_mib=_field(pid, "VmRSS:"))
+
+
+def held_mib(pid: int) -> tuple[float, float]:
+    """Resident memory of `pid`, and what of it is nobody else's [MiB]."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
+    return kib["Rss"] / _KIB_PER_MIB, (kib["Private_Clean"] + kib["Private_Dirty"]) / _KIB_PER_MIB
+
+
+def children(pid: int) -> dict[int, list[str]]:
+    """The processes that `pid` started, by their own ids, with their command lines."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    found = [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
+    return {
+        child: Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8").strip("\0").split("\0") for child in found
+    }
 
 
 def _field(pid: int, name: str) -> float:

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich import box
 from rich.table import Table
 
 from agent import __version__
-from benchmarks.load import Block
+from benchmarks.asking import Block
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Figures:
     """How many times the floor's p50; None for what is itself a floor."""
     added_ms: float | None
     """How much above the floor's p50."""
+    cpu_us: dict[str, float] = field(default_factory=dict)
+    """CPU time of a reply, by process [us], the median of the rounds; empty where nobody looked."""
 
 
 def figures(case: Case, peer: str, blocks: Sequence[Block], *, floor: Sequence[Figures] = ()) -> Figures:
@@ -62,6 +64,10 @@ def figures(case: Case, peer: str, blocks: Sequence[Block], *, floor: Sequence[F
         per_second=statistics.median(block.per_second for block in blocks),
         ratio=p50_ms / floor_ms if floor else None,
         added_ms=p50_ms - floor_ms if floor else None,
+        cpu_us={
+            name: statistics.median(1e6 * block.cpu_s[name] / len(block.latencies_s) for block in blocks)
+            for name in blocks[0].cpu_s
+        },
     )
 
 
@@ -80,7 +86,26 @@ def table(title: str, results: Sequence[Figures]) -> Table:
     return shown
 
 
-def write(folder: Path, name: str, settings: dict[str, Any], results: Sequence[Any]) -> Path:
+def cpu_table(title: str, results: Sequence[Figures]) -> Table:
+    """What a reply costs in CPU time, case by case."""
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("question", "in flight", "answered by"):
+        shown.add_column(name, no_wrap=True)
+    processes = list(dict.fromkeys(name for one in results for name in one.cpu_us))
+    for name in (*processes, "together"):
+        shown.add_column(f"{name} us", justify="right", no_wrap=True)
+    for case, group in groupby(results, key=lambda one: one.case):
+        for number, one in enumerate(group):
+            what = ("", "") if number else (case.question, str(case.in_flight))
+            used = (f"{one.cpu_us[name]:.0f}" if name in one.cpu_us else "" for name in processes)
+            shown.add_row(*what, one.peer, *used, f"{sum(one.cpu_us.values()):.0f}")
+        shown.add_section()
+    return shown
+
+
+def write(
+    folder: Path, name: str, settings: dict[str, Any], results: Sequence[Any], verdicts: Sequence[dict[str, Any]]
+) -> Path:
     """A new JSON file in `folder` with the figures (dataclasses), and with what they depend on."""
     now = datetime.now(timezone.utc)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +116,7 @@ def write(folder: Path, name: str, settings: dict[str, Any], results: Sequence[A
         "edgevoice": __version__,
         "machine": machine,
         "settings": settings,
+        "verdicts": verdicts,
         "results": [asdict(one) for one in results],
     }
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

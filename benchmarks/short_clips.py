@@ -14,7 +14,6 @@ hears the same nine words in any clip, so its texts and errors say nothing.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
 import statistics
 import sys
@@ -29,22 +28,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from agent.audio import Audio
-from agent.contract.terms import Stage
-from agent.engines.host import SpeechToTextHost, TextToSpeechHost
-from agent.engines.registry import choose
+from agent.engines.base import AsyncSpeechToText
 from agent.engines.settings import EngineSettings
-from agent.settings import Settings
-from agent.signals import until_signalled
-from benchmarks.report import write
+from benchmarks.command import add_usual, introduced, main, table
+from benchmarks.outcome import Outcome
+from benchmarks.plot import Chart
+from benchmarks.speech import hearing, spoken
 from tests.ggml_model import FULL_SIZE, scripted_model
 from tests.words import word_errors
 
-FOLDER = Path(".edgevoice/bench")
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "fitted": {},
     "whole": {"fit_audio_context": False},
@@ -65,7 +60,6 @@ SENTENCES = (
 LENGTHS_S = (1, 2, 3, 5, 8, 12, 20)
 """Clips of noise for a stand-in."""
 _STAND_IN_WORDS = "these are nine words that nobody has ever said"
-_COLUMNS = 120
 
 
 @dataclass(frozen=True)
@@ -118,16 +112,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", choices=FULL_SIZE, help="the stand-in's dimensions (default: base.en, with --quick tiny.en)"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores but one)")
-    parser.add_argument("--quick", action="store_true", help="every other clip, once: rough")
-    parser.add_argument(
-        "--folder", type=Path, default=FOLDER, help="where the figures go, as JSON (default: %(default)s)"
-    )
+    add_usual(parser, quick="every other clip, once: rough")
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows the table, writes the file; 0 also where there is nothing to measure with."""
-    console = Console(width=_COLUMNS, highlight=False)
-    console.print((__doc__ or "").strip())
+    """Measures, shows and writes; 0 also where there is nothing to measure with."""
+    console = introduced(__doc__)
     if find_spec("_pywhispercpp") is None:
         console.print("pywhispercpp is not installed, so nothing was measured.")
         return 0
@@ -135,45 +125,37 @@ async def run(arguments: argparse.Namespace) -> int:
     size = arguments.size or ("tiny.en" if arguments.quick else "base.en")
     with tempfile.TemporaryDirectory() as folder, console.status("Listening ..."):
         if arguments.model:
-            model, clips = arguments.model, await _spoken(SENTENCES[::step])
+            said = SENTENCES[::step]
+            model = arguments.model
+            clips = [Clip(clip, text) for clip, text in zip(await spoken(said), said, strict=True)]
         else:
             model = scripted_model(Path(folder) / f"ggml-{size}.bin", _STAND_IN_WORDS, shape=FULL_SIZE[size])
             clips = [Clip(_noise(length_s)) for length_s in LENGTHS_S[::step]]
         results = await measure(model, clips, rounds=rounds, threads=arguments.threads)
     what = str(arguments.model) if arguments.model else f"a stand-in for {size}, made-up weights: its cost only"
-    console.print(_table(what, results))
-    settings = {"model": what, "rounds": rounds, "threads": arguments.threads}
-    path = write(arguments.folder, "short_clips", settings, results)
-    console.print(f"The figures: {path}", soft_wrap=True)
-    return 0
+    bars = {
+        f"{clip_s:g} s": {one.way: one.median_ms for one in group}
+        for clip_s, group in groupby(results, key=lambda one: one.clip_s)
+    }
+    return Outcome(
+        "short_clips",
+        {"model": what, "rounds": rounds, "threads": arguments.threads},
+        results,
+        tables=[_table(what, results)],
+        charts=[Chart("Time to hear a clip, by audio context", "ms", bars)],
+    ).tell(console, arguments.folder)
 
 
 @asynccontextmanager
-async def _engines(model: Path, threads: int | None) -> AsyncIterator[dict[str, SpeechToTextHost]]:
+async def _engines(model: Path, threads: int | None) -> AsyncIterator[dict[str, AsyncSpeechToText]]:
     """One of each way, loaded and warm."""
     async with AsyncExitStack() as stack:
         engines = {}
         for way, options in WAYS.items():
             engine = EngineSettings(name="whispercpp", options={"model": str(model), "threads": threads, **options})
-            host = SpeechToTextHost(Stage.STT, engine, Path(), on_change=lambda: None)
-            stack.push_async_callback(host.close)
-            await host.start()
-            await host.transcribe(_noise(1), language="en", prompt="")
-            engines[way] = host
+            engines[way] = await stack.enter_async_context(hearing(engine))
+            await engines[way].transcribe(_noise(1), language="en", prompt="")
         yield engines
-
-
-async def _spoken(sentences: Sequence[str]) -> list[Clip]:
-    """The sentences as the voice speaks them that is liked best of those installed here."""
-    models_dir = Settings().models_dir
-    name, options = choose(Stage.TTS, "auto", {}, models_dir)
-    voice = EngineSettings(name=name, options=options.model_dump(mode="json"))
-    host = TextToSpeechHost(Stage.TTS, voice, models_dir, on_change=lambda: None)
-    try:
-        await host.start()
-        return [Clip(await host.synthesize(text, voice=None, speed=1.0), text) for text in sentences]
-    finally:
-        await host.close()
 
 
 def _noise(length_s: float) -> Audio:
@@ -201,16 +183,13 @@ def _words(text: str) -> list[str]:
 
 
 def _table(title: str, results: Sequence[Hearing]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("clip s", "audio context"):
-        table.add_column(name, no_wrap=True)
-    for name in ("median ms", "best ms", "x as fast", "real-time factor", "same words", "errors"):
-        table.add_column(name, justify="right", no_wrap=True)
+    figures = ("median ms", "best ms", "x as fast", "real-time factor", "same words", "errors")
+    shown = table(title, ("clip s", "audio context"), figures)
     for clip_s, group in groupby(results, key=lambda one: one.clip_s):
         for number, one in enumerate(group):
-            table.add_row("" if number else f"{clip_s:g}", one.way, *_cells(one))
-        table.add_section()
-    return table
+            shown.add_row("" if number else f"{clip_s:g}", one.way, *_cells(one))
+        shown.add_section()
+    return shown
 
 
 def _cells(one: Hearing) -> tuple[str, ...]:
@@ -224,14 +203,5 @@ def _cells(one: Hearing) -> tuple[str, ...]:
     )
 
 
-def main() -> int:
-    """`python -m benchmarks.short_clips`."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.short_clips", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    return asyncio.run(until_signalled(run(parser.parse_args())))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("short_clips", __doc__, add_arguments, run))

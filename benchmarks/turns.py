@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from benchmarks.load import Block, Load
+from benchmarks.asking import Block, Load
 from benchmarks.questions import Question
 from benchmarks.report import Case
 

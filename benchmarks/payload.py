@@ -1,0 +1,204 @@
+"""A clip's way in: base64 in JSON as EdgeVoice and as the standard library read it, and the same clip as it is.
+
+First the two decoders, in this process: from a message's bytes to those of the clip, 3 s, 30 s and 10 minutes of it. Then
+the whole way of 30 s, from the caller's WAV to the agent's reply, as base64 in JSON made by the standard library and as
+raw bytes. The clip is silent there, so that the agent reads it, writes it down and looks for speech in it, but bothers no
+engine: what differs is the way alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import statistics
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from agent.audio import Audio, encode_wav
+from agent.contract.base64 import decode_base64
+from agent.contract.messages import Request
+from agent.contract.terms import Operation, ReplyMode
+from agent.stack import DEMO_USER, Part, Stack, StackSettings
+from benchmarks.command import add_usual, introduced, main, table
+from benchmarks.device import Device
+from benchmarks.metered import cpu_s
+from benchmarks.outcome import Outcome, Verdict
+from benchmarks.plot import Chart
+from benchmarks.process_memory import Memory
+from benchmarks.rounds import in_turn, ratio
+from benchmarks.speech import RATE_HZ
+
+LENGTHS_S = (3, 30, 600)
+AIM_DECODED = 10.0
+"""How many times as fast, at least, 10 minutes are to be decoded."""
+AIM_RAW = 3.0
+"""How many times as fast, at least, 30 s are to go as raw bytes."""
+_STANDARD, _OURS = "json + base64", "EdgeVoice"
+_JSON, _RAW = "base64 in JSON", "raw bytes"
+_NO_SPEECH = "no_speech"
+_IDS = 32
+"""Characters of an id; its length is to be the same each time."""
+
+Read = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How long a reader took from message to clip."""
+
+    reader: str
+    clip_s: int
+    message_bytes: int
+    ms: float
+    """The median."""
+    grew_mib: float
+    """How much more memory this process held at most."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How long the way of a clip took, there and back."""
+
+    form: str
+    clip_s: int
+    ms: list[float]
+    """Of each round."""
+    agent_cpu_ms: float
+    """Of the agent's process, a clip."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How often, and where the figures go."""
+    add_usual(parser, quick="no ten minutes, and few rounds")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Measures, shows and writes; 1 where a clip was read wrong."""
+    console = introduced(__doc__)
+    lengths_s, rounds = (LENGTHS_S[:-1], 5) if arguments.quick else (LENGTHS_S, 21)
+    failures: list[str] = []
+    with console.status("Decoding ..."):
+        decoded = [one for clip_s in lengths_s for one in _decoded(clip_s, rounds, failures)]
+    with console.status("Sending ..."):
+        sent = await _sent(LENGTHS_S[1], rounds, failures)
+    longest = {one.reader: one.ms for one in decoded if one.clip_s == lengths_s[-1]}
+    raw = ratio(sent[0].ms, sent[1].ms)
+    return Outcome(
+        "payload",
+        {"rounds": rounds},
+        [*decoded, *sent],
+        tables=[_decoding(decoded), _sending(sent)],
+        charts=[
+            Chart("From message to clip", "ms", _by_length(decoded), log=True),
+            Chart("30 s there and back", "ms", {"silent clip": {one.form: statistics.median(one.ms) for one in sent}}),
+        ],
+        verdicts=[
+            Verdict(
+                f"{lengths_s[-1]} s, {_STANDARD} by {_OURS}",
+                longest[_STANDARD] / longest[_OURS],
+                AIM_DECODED,
+                " x",
+                at_least=True,
+            ),
+            Verdict(f"{LENGTHS_S[1]} s there and back, {_JSON} by {_RAW}", raw, AIM_RAW, " x", at_least=True),
+        ],
+        failures=failures,
+    ).tell(console, arguments.folder)
+
+
+def _decoded(clip_s: int, rounds: int, failures: list[str]) -> list[Decoded]:
+    wav = encode_wav(_hum(clip_s))
+    message = _in_json("x" * _IDS, wav)
+    readers: dict[str, Read] = {_STANDARD: _by_standard, _OURS: _by_ours}
+    took_ms: dict[str, list[float]] = {reader: [] for reader in readers}
+    grew_mib = dict.fromkeys(readers, 0.0)
+    for number in range(rounds):
+        for reader in in_turn(readers, number):
+            memory, began = Memory.watching(os.getpid()), perf_counter()
+            clip = readers[reader](message)
+            took_ms[reader].append(1_000 * (perf_counter() - began))
+            grew_mib[reader] = max(grew_mib[reader], memory.looked_at(os.getpid()).peak_mib - memory.before_mib)
+            if clip != wav:
+                failures.append(f"{reader} read {clip_s} s as something else")
+            del clip
+    return [
+        Decoded(reader, clip_s, len(message), statistics.median(took_ms[reader]), grew_mib[reader])
+        for reader in readers
+    ]
+
+
+async def _sent(clip_s: int, rounds: int, failures: list[str]) -> list[Sent]:
+    wav = encode_wav(Audio(np.zeros(RATE_HZ * clip_s, np.float32), RATE_HZ))
+    async with Stack(StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))) as stack:
+        topics, agent = stack.topics, stack.pid(Part.AGENT)
+        with Device.connected(stack.mqtt(), topics) as device:
+            ways: dict[str, Callable[[str], Awaitable[Any]]] = {
+                _JSON: lambda name: device.send(topics.request(DEMO_USER, Operation.CHAT), _in_json(name, wav)),
+                _RAW: lambda name: device.send(topics.wav(DEMO_USER, name, ReplyMode.TEXT), wav),
+            }
+            took_ms: dict[str, list[float]] = {form: [] for form in ways}
+            used_s = dict.fromkeys(ways, 0.0)
+            for number in range(-1, rounds):  # the first one pays for imports and caches
+                for form in in_turn(ways, number):
+                    before_s, began = cpu_s(agent), perf_counter()
+                    heard = await ways[form](uuid.uuid4().hex)
+                    if number >= 0:
+                        took_ms[form].append(1_000 * (perf_counter() - began))
+                        used_s[form] += cpu_s(agent) - before_s
+                    if heard.reply.get("error", {}).get("code") != _NO_SPEECH:
+                        failures.append(f"{form}: {json.dumps(heard.reply)[:300]}")
+    return [Sent(form, clip_s, took_ms[form], 1_000 * used_s[form] / rounds) for form in ways]
+
+
+def _in_json(name: str, wav: bytes) -> bytes:
+    """As most programs would write it."""
+    return json.dumps({"id": name, "audio": base64.b64encode(wav).decode()}).encode()
+
+
+def _by_standard(message: bytes) -> bytes:
+    return base64.b64decode(json.loads(message)["audio"], validate=True)
+
+
+def _by_ours(message: bytes) -> bytes:
+    return decode_base64(Request.decode(message).audio or "")
+
+
+def _hum(clip_s: int) -> Audio:
+    second = np.sin(2 * np.pi * 220 * np.arange(RATE_HZ) / RATE_HZ)
+    return Audio(np.tile((0.3 * second).astype(np.float32), clip_s), RATE_HZ)
+
+
+def _decoding(decoded: list[Decoded]) -> Table:
+    shown = table("From message to clip", ("clip", "reader"), ("message MB", "ms", "x", "MiB more at most"))
+    standard = {one.clip_s: one.ms for one in decoded if one.reader == _STANDARD}
+    for one in decoded:
+        figures = (one.message_bytes / 1e6, one.ms, standard[one.clip_s] / one.ms, one.grew_mib)
+        shown.add_row(f"{one.clip_s} s", one.reader, *(f"{figure:.3g}" for figure in figures))
+    return shown
+
+
+def _sending(sent: list[Sent]) -> Table:
+    shown = table("There and back", ("clip", "form"), ("p50 ms", "agent's CPU ms"))
+    for one in sent:
+        shown.add_row(f"{one.clip_s} s", one.form, f"{statistics.median(one.ms):.2f}", f"{one.agent_cpu_ms:.1f}")
+    return shown
+
+
+def _by_length(decoded: list[Decoded]) -> dict[str, dict[str, float]]:
+    bars: dict[str, dict[str, float]] = {}
+    for one in decoded:
+        bars.setdefault(f"{one.clip_s} s", {})[one.reader] = one.ms
+    return bars
+
+
+if __name__ == "__main__":
+    sys.exit(main("payload", __doc__, add_arguments, run))
