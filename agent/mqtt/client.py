@@ -97,6 +97,8 @@ class MqttClient:
 
     async def wait_connected(self, timeout_s: float | None = None) -> None:
         """Returns once connected and subscribed; BrokerUnavailable where that takes longer."""
+        if self.connected:  # what asks for a time limit makes a task
+            return
         try:
             # When 3.10 is not supported anymore, use `async with asyncio.timeout(...):`
             await asyncio.wait_for(self._ready.wait(), timeout_s)

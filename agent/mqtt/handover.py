@@ -24,13 +24,19 @@ class Handover:
         self._loop = loop
         self._limit_bytes = limit_bytes
         self._waiting_bytes = 0
+        self._calls: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+        self._calling = threading.Lock()
         self._room = threading.Condition()
         self._closed = False
 
     def call(self, callback: Callable[..., None], *args: object) -> None:
         """Has `callback` called on the event loop."""
-        with suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(callback, *args)
+        with self._calling:
+            about_to_take = bool(self._calls)
+            self._calls.append((callback, args))
+        if not about_to_take:
+            with suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self._take)
 
     def message(self, callback: Callable[[Message], None], message: Message) -> None:
         """Has `callback` called with `message`; waits until there is room. After `close` it is dropped."""
@@ -48,6 +54,13 @@ class Handover:
         with self._room:
             self._closed = True
             self._room.notify_all()
+
+    def _take(self) -> None:
+        """Lets the loop call what waits, each by itself: an error of one is not the others'."""
+        with self._calling:
+            calls, self._calls = self._calls, []
+        for callback, args in calls:
+            self._loop.call_soon(callback, *args)
 
     def _handle(self, callback: Callable[[Message], None], message: Message, size: int) -> None:
         try:

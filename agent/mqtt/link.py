@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MessageType
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -19,7 +19,8 @@ from agent.mqtt.handover import Handover
 from agent.mqtt.listener import Listener, Welcome
 from agent.mqtt.message import Message, Publication, Subscription
 from agent.mqtt.network import Network
-from agent.mqtt.parser import delivery_of, message_of, publish_properties, subscribe_options
+from agent.mqtt.packets import mid_of, read_puback, read_publish
+from agent.mqtt.parser import subscribe_options
 from agent.mqtt.pauses import Pauses
 from agent.mqtt.settings import MqttSettings
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _CLOSE_PATIENCE_S = 5.0
 _MOST_IN_FLIGHT = 20
 _UNSPECIFIED = 0x80
+_KIND = 0xF0
 
 
 class Link:
@@ -67,8 +69,7 @@ class Link:
         client.on_connect_fail = self._guarded(self._on_connect_fail)
         client.on_subscribe = self._guarded(self._on_subscribe)
         client.on_disconnect = self._guarded(self._on_disconnect)
-        client.on_publish = self._guarded(self._on_publish)
-        client.on_message = self._guarded(self._on_message)
+        client.on_packet = self._guarded(self._on_packet)
         client.begin()
 
     @property
@@ -105,11 +106,7 @@ class Link:
 
         ValueError where the topic is none.
         """
-        properties = publish_properties(publication) if self._v5 else None
-        info = self._live.publish(
-            publication.topic, publication.payload, publication.qos, publication.retain, properties
-        )
-        return None if info.rc is MQTTErrorCode.MQTT_ERR_QUEUE_SIZE else info.mid
+        return self._live.transmit(publication)
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> int | None:
         """Asks to hear these; the packet identifier, None where the connection is gone."""
@@ -162,7 +159,7 @@ class Link:
             self._tell_lost(f"refused: {reason}")
             return
         self._pauses.connected()
-        self._live.drop_out_messages()  # the outbox sends again what was not confirmed
+        self._live.forget()  # the outbox sends again what was not confirmed
         self._epoch = next(self._epochs)
         welcome = Welcome(
             self._epoch,
@@ -206,16 +203,24 @@ class Link:
             )
         self._live.reconnect_delay_set(pause_s, pause_s)
 
-    def _on_publish(self, mid: int, reason: ReasonCode, _properties: object) -> None:
-        self._live.acknowledge_quickly()
-        self._handover.call(self._listener.link_confirmed, mid, delivery_of(reason))
+    def _on_packet(self, first: int, rest: bytearray) -> None:
+        if first & _KIND == MessageType.PUBACK:
+            self._on_puback(rest)
+        else:
+            self._on_publish(first, rest)
 
-    def _on_message(self, message: paho.MQTTMessage) -> None:
-        self._live.acknowledge_quickly()
+    def _on_puback(self, rest: bytearray) -> None:
+        mid, delivery = read_puback(rest)
+        self._live.confirmed(mid)
+        self._handover.call(self._listener.link_confirmed, mid, delivery)
+
+    def _on_publish(self, first: int, rest: bytearray) -> None:
         try:
-            heard = message_of(message, self._epoch)
+            heard = read_publish(first, rest, v5=self._v5, epoch=self._epoch)
         except Exception:
             logger.exception("dropped a message that cannot be read")
-            self._live.ack(message.mid, message.qos)  # else it would come again at every connection
+            self._live.ack(mid_of(rest), 1)  # else it would come again at every connection
             return
+        if not self._session_expiry_s:
+            self._live.ack(heard.mid, heard.qos)
         self._handover.message(self._listener.link_message, heard)

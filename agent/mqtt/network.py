@@ -14,14 +14,14 @@ import agent.mqtt.poll  # noqa: F401 - paho's select(), else
 from agent.mqtt.message import Publication
 from agent.mqtt.parser import connect_properties
 from agent.mqtt.settings import MqttSettings
+from agent.mqtt.wire import Wire
 
 logger = logging.getLogger(__name__)
 
 _LOOK_PATIENCE_S = 1.0
-_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
 
-class Network(paho.Client):
+class Network(Wire):
     """paho's client, except that what its thread runs into does not end the thread."""
 
     def __init__(
@@ -36,11 +36,10 @@ class Network(paho.Client):
             CallbackAPIVersion.VERSION2,
             client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
-            manual_ack=bool(session_expiry_s),
+            manual_ack=True,
             **clean,
         )
         self.suppress_exceptions = True  # one that escaped a callback would leave the connection in between
-        self.max_inflight_messages_set(0)  # the outbox counts
         if settings.username:
             self.username_pw_set(settings.username, settings.read_password())
         if settings.tls:
@@ -71,13 +70,6 @@ class Network(paho.Client):
         with suppress(OSError), closing(socket.create_connection(address, _LOOK_PATIENCE_S)):
             return True
         return False
-
-    def acknowledge_quickly(self) -> None:
-        """Called at every packet: the kernel goes back to delaying, and the broker may wait 40 ms for it."""
-        sock: Any = self.socket()
-        if sock is not None and _QUICK_ACK is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def cut(self) -> None:
         """Ends the connection as if the network had; the thread notices at once and makes another."""

@@ -111,6 +111,17 @@ async def test_what_is_published_while_the_broker_is_away_arrives_later_in_order
     assert received == numbers
 
 
+async def test_large_and_small_publications_keep_their_order(broker):
+    payloads = [bytes([number]) * (400_000 if number % 3 == 0 else 10) for number in range(24)]
+    async with (
+        connected(broker, "agent", ["edgevoice/v1/+/request/#"]) as (_, heard),
+        connected(broker, "demo") as (demo, _),
+    ):
+        deliveries = [demo.publish(Publication(REQUESTS, payload)) for payload in payloads]
+        assert [(await get(heard)).payload for _ in payloads] == payloads
+        assert await asyncio.gather(*deliveries) == [Delivery.DONE] * len(payloads)
+
+
 async def test_an_error_in_the_owners_callback_ends_nothing(broker, caplog):
     heard: asyncio.Queue[Message] = asyncio.Queue()
 

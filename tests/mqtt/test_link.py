@@ -29,7 +29,7 @@ def failing_once(monkeypatch, callback):
 
 @pytest.mark.parametrize(
     "callback",
-    ["_on_pre_connect", "_on_connect", "_on_subscribe", "_on_publish", "_on_message", "_on_disconnect"],
+    ["_on_pre_connect", "_on_connect", "_on_subscribe", "_on_puback", "_on_publish", "_on_disconnect"],
 )
 async def test_an_error_in_a_callback_costs_a_connection_at_most(broker, monkeypatch, caplog, callback):
     failures = failing_once(monkeypatch, callback)
@@ -76,7 +76,7 @@ async def test_what_paho_itself_runs_into_does_not_end_its_thread(broker, monkey
 
 
 async def test_a_message_that_cannot_be_read_does_not_come_again(broker, monkeypatch, caplog):
-    monkeypatch.setattr("agent.mqtt.link.message_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("agent.mqtt.link.read_publish", lambda *_, **__: 1 / 0)
     async with connected(broker, "demo") as (demo, _):
         async with connected(broker, "agent", [FILTER], session_expiry_s=60):
             await demo.publish(Publication(REQUESTS, b"poison"))
