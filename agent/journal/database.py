@@ -17,6 +17,9 @@ from agent.journal.writer import Outcome, Write, Writer
 
 logger = logging.getLogger(__name__)
 
+_SOON_S = 0.05
+"""How long what is not urgent waits for something that is."""
+
 
 class Database:
     """Rows, and the clips they name; writes are grouped on a thread of their own, reads are made where they are wanted.
@@ -34,6 +37,9 @@ class Database:
         self._file = JournalFile(path, self.clips, synchronous=synchronous)
         self._writer = Writer(self.clips, self._written)
         self._waiting = 0
+        self._later: list[Write] = []
+        """What the writer does not know of yet."""
+        self._timer: asyncio.TimerHandle | None = None
         self._progress_at = 0.0
         self._owed: list[Statement] = []
         self._why: Exception | None = None
@@ -84,6 +90,7 @@ class Database:
 
     async def close(self) -> None:
         """Commits what waits, then closes the file."""
+        self._begin()
         await self._writer.finish()
         if self.broken and self._owed:
             await self.mend()
@@ -103,11 +110,12 @@ class Database:
         clip: tuple[str, bytes] | None = None,
         drops: str | None = None,
         owed: Statement | None = None,
+        soon: bool = False,
     ) -> asyncio.Future[None]:
         """Queues a statement; the future is done once it is committed, or has its StorageError.
 
         The `clip`, by its name, is written before, the one of the name that it `drops` is removed afterwards. Where it
-        cannot be written, `owed` is, as soon as anything can.
+        cannot be written, `owed` is, as soon as anything can. What is enough `soon` goes with the next that is not.
         """
         done: asyncio.Future[None] = self._loop.create_future()
         done.add_done_callback(_retrieved)
@@ -115,10 +123,11 @@ class Database:
         if self.broken:
             self._owe(write, self._error())
             return done
-        if not self._waiting:
-            self._progress_at = time.monotonic()
-        self._waiting += 1
-        self._writer.put(write)
+        self._later.append(write)
+        if not soon:
+            self._begin()
+        elif not self._timer:
+            self._timer = self._loop.call_later(_SOON_S, self._begin)
         return done
 
     def read(self, query: str, *parameters: object) -> list[Any]:
@@ -131,6 +140,18 @@ class Database:
             if is_corrupt(exc):
                 self._break(exc)
             raise StorageError(f"the journal cannot be read: {exc}") from exc
+
+    def _begin(self) -> None:
+        """Has the writer take all that waits for it."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiting:
+            self._progress_at = time.monotonic()
+        self._waiting += len(self._later)
+        for write in self._later:
+            self._writer.put(write)
+        self._later.clear()
 
     def _connect(self, owed: Sequence[Statement]) -> sqlite3.Connection:
         """Replaces the writer's connection, and returns another reader."""

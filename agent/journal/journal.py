@@ -147,7 +147,7 @@ class Journal:
     def delivered(self, key: RunKey, reply: bytes) -> None:
         """Notes, soon, that the broker has `reply`, unless the request has got another one since."""
         noted = Statement(statements.DELIVERED, (*key, reply))
-        self._database.write(noted, owed=noted)
+        self._database.write(noted, owed=noted, soon=True)
 
     def answered(self, key: RunKey) -> Answered | None:
         """The outcome of an earlier request, if it is still remembered. StorageError where that cannot be told."""

@@ -107,6 +107,9 @@ class Writer:
         for write in group:
             if write.clip:
                 self._clips.write(*write.clip)
+        if len(group) == 1:  # a transaction by itself
+            self._connection.execute(*group[0].statement)
+            return
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             for write in group:

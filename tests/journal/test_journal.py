@@ -66,6 +66,16 @@ async def test_a_reply_is_undelivered_until_the_broker_has_it(path):
         assert journal.reply_of(RunKey("demo", "never")) is None
 
 
+async def test_that_a_reply_was_delivered_is_noted_without_anything_else_to_write(path):
+    async with opened(path) as journal:
+        await journal.admit(admitted())
+        await journal.answer(admitted(), b"reply")
+        journal.delivered(admitted().key, b"reply")
+        assert journal.undelivered() == [admitted().key]
+        while journal.undelivered():
+            await asyncio.sleep(0.01)
+
+
 async def test_attempts_are_counted_but_those_that_an_orderly_end_interrupts(path):
     async with opened(path) as journal:
         await journal.admit(admitted("waiting"))
