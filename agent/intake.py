@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent.audio.riff import check_wav
-from agent.contract.base64 import decode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import Limits
 from agent.contract.messages import Request, UploadStart
+from agent.contract.spoken import read_request
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Address, Topics
 from agent.contract.wire import media_type, read_text
@@ -58,8 +58,6 @@ class Intake:
         """The request in `message`, if it can be done. Raises ContractError; sizes are checked before it is parsed."""
         self._check("the message", len(message.payload), "bytes", self._limits.max_message_bytes)
         request, clip = _decode(message, address)
-        if request.audio is not None:
-            clip = decode_base64(request.audio)
         asked = self._asked(message, address, Asked(address.operation, request, clip))
         if clip is not None:
             check_wav(clip, max_s=self._limits.max_audio_s)
@@ -72,7 +70,7 @@ class Intake:
         """
         self._check("the start", len(message.payload), "bytes", self._limits.max_message_bytes)
         payload = message.payload.removeprefix(_BOM).strip()
-        start = UploadStart.decode(payload) if payload else UploadStart.from_strings(_properties(message))
+        start = UploadStart.decode(payload) if payload else UploadStart.from_strings(_fields(message))
         if start.id not in (None, address.id):
             raise ContractError(ErrorCode.BAD_REQUEST, f"the topic names the clip {address.id}", field="id")
         request = start.request().model_copy(update={"id": address.id})
@@ -110,7 +108,7 @@ class Intake:
         for name, text in (("text", request.text), ("system", request.system), ("messages", turns)):
             self._check(name, len(text or ""), "characters", self._limits.max_text_chars, field=name)
         self._check_owned(address.client, request.reply_to or message.response_topic)
-        request = request.model_copy(update={"audio": None, "deadline_ms": self._deadline_ms(request, message)})
+        request = request.model_copy(update={"deadline_ms": self._deadline_ms(request, message)})
         PLANS[asked.operation](request, asked.clip)
         return replace(asked, request=request, late=message.expiry_s == 0)
 
@@ -136,7 +134,7 @@ def _decode(message: Message, address: Address) -> tuple[Request, bytes | None]:
     if media.startswith("audio/") or (not media and message.payload[:4] == b"RIFF"):
         return Request.from_strings(_fields(message)), message.payload
     if media == "application/json" or (not media and message.payload.removeprefix(_BOM).lstrip()[:1] == b"{"):
-        return Request.decode(message.payload.removeprefix(_BOM)), None
+        return read_request(message.payload.removeprefix(_BOM))
     if media in {"", "text/plain"}:
         return Request.from_strings({**_fields(message), "text": read_text(message.payload)}), None
     raise ContractError(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.limits import Limits
+from agent.contract.messages import StreamOptions
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.intake import Intake
@@ -59,7 +60,14 @@ def test_audio_is_bytes_from_here_on():
 def test_raw_audio_says_in_properties_what_it_wants(stream, wanted):
     named = (("ev-stream", stream), ("ev-model", "parrot"))
     asked = read(CLIP, content_type="audio/wav", user_properties=named)
-    assert (asked.request.model, asked.request.stream.text, asked.request.stream.audio) == ("parrot", *wanted)
+    assert (asked.request.model, asked.request.stream) == ("parrot", StreamOptions(text=wanted[0], audio=wanted[1]))
+
+
+def test_a_clip_in_pieces_says_it_so_too():
+    named = (("ev-stream", "audio"), ("ev-session", "hall"))
+    message = Message("edgevoice/v1/orin/request/demo/stream/7/start", b"", user_properties=named)
+    start, asked = Intake(TOPICS, Limits(), ()).read_start(message, TOPICS.parse_request(message.topic))
+    assert (start.session_id, asked.request.stream) == ("hall", StreamOptions(text=False, audio=True))
 
 
 def test_a_wish_nobody_knows_is_an_error_that_names_it():
