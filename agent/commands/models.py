@@ -6,15 +6,18 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from agent import profiles
 from agent.commands import CommandError
 from agent.commands.settings import load
-from agent.models.catalogue import DEFAULT_MODEL, OWN_CATALOGUE, CataloguedModel, catalogue
+from agent.models.catalogue import DEFAULT_MODEL, OWN_CATALOGUE, CataloguedModel, WeightType
 from agent.models.errors import explained
+from agent.models.known import known
 from agent.models.listing import as_json, show
 from agent.models.progress import Progress
 from agent.models.pull import pull
+from agent.models.requantize import requantized
 from agent.models.verify import Presence, faults, presence
 from agent.models.workspace import remove
 from agent.settings import Settings
@@ -30,6 +33,14 @@ environment:
   HF_TOKEN              token for Hugging Face, for models that ask for one; or EDGEVOICE_HF_TOKEN_FILE names a file
   HF_ENDPOINT           another server in place of https://huggingface.co
   PIP_INDEX_URL         another package index, for models that come in a Python package
+"""
+_ABOUT_TYPES = """\
+The new model lies beside the old one, as NAME-TYPE; an engine's option `model` names it. Norms and the like stay as
+exact as they are, and so do vocabulary and chat template. No network is needed.
+
+  q8_0  8 bits: answers stay what they were, and llama.cpp computes fast in it
+  f16   16 bits: twice as large, for machines that compute in them
+  q4_0  4 bits: small and quick, and answers suffer
 """
 _NAME = "one of those that `list` shows"
 
@@ -53,6 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     fetch.add_argument("--verify", action="store_true", help="check models that are there by their checksums")
 
+    anew = actions.add_parser(
+        "requantize",
+        help="write a model of llama.cpp anew, its weights in another type",
+        description=_ABOUT_TYPES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    anew.add_argument("name", metavar="NAME", help="name of a folder below `models`, or path of a .gguf file")
+    anew.add_argument("--to", choices=get_args(WeightType), default="q8_0", help="the type (default: %(default)s)")
+
     verify = actions.add_parser("verify", help="check models: sizes, checksums, and what their engines need")
     verify.add_argument("names", nargs="*", metavar="NAME", help=f"{_NAME} (default: all that are there)")
 
@@ -64,12 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Does what was asked; 1 where a model is not as it should be."""
     settings = load()
-    actions = {"list": _list, "pull": _pull, "verify": _verify, "rm": _remove}
+    actions = {"list": _list, "pull": _pull, "requantize": _requantize, "verify": _verify, "rm": _remove}
     return actions[args.action](args, settings)
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
-    models = catalogue(settings.home).values()
+    models = known(settings.home).values()
     if args.json:
         print(as_json(models, settings.models_dir))
     else:
@@ -87,9 +107,18 @@ def _pull(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _requantize(args: argparse.Namespace, settings: Settings) -> int:
+    check_home(settings)
+    model = requantized(args.name, args.to, settings.home)
+    if args.to == "q4_0":
+        print("q4_0 is small and quick, and answers suffer; ask it what you will want to know first", flush=True)
+    pull(model, settings.models_dir, Progress(partial(print, flush=True)))
+    return 0
+
+
 def _verify(args: argparse.Namespace, settings: Settings) -> int:
-    known = catalogue(settings.home).values()
-    there = [model for model in known if presence(model, settings.models_dir) in {Presence.HERE, Presence.BROKEN}]
+    models_here = known(settings.home).values()
+    there = [model for model in models_here if presence(model, settings.models_dir) in {Presence.HERE, Presence.BROKEN}]
     models = _named(args.names, settings) if args.names else there
     wrong = 0
     for model in models:
@@ -128,9 +157,9 @@ def _sure(folder: Path) -> bool:
 
 def _named(names: list[str], settings: Settings) -> list[CataloguedModel]:
     """The models of these names, whose case does not matter."""
-    known = catalogue(settings.home)
-    by_lower = {name.lower(): model for name, model in known.items()}
+    all_models = known(settings.home)
+    by_lower = {name.lower(): model for name, model in all_models.items()}
     absent = next((name for name in names if name.lower() not in by_lower), None)
     if absent is not None:
-        raise CommandError(f"no model {absent!r} in the catalogue; there are {', '.join(known)}")
+        raise CommandError(f"no model {absent!r} in the catalogue; there are {', '.join(all_models)}")
     return list({by_lower[name.lower()].name: by_lower[name.lower()] for name in names}.values())

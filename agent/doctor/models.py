@@ -18,7 +18,8 @@ from agent.model_files.ggml import check_vad
 from agent.model_files.gguf import check_gguf, find_gguf
 from agent.model_files.mlc import find_model
 from agent.model_files.whisper import find_whisper
-from agent.models.catalogue import CataloguedModel, catalogue
+from agent.models.catalogue import CataloguedModel
+from agent.models.known import known
 from agent.models.verify import Presence, faults, presence
 
 _WHOLE = "by names and sizes; `edgevoice models verify` reads its checksums, too"
@@ -27,12 +28,12 @@ _LIST = "edgevoice models list"
 
 def check(site: Site) -> Iterator[Finding]:
     """A line for each model that is asked for, and for each other one that is broken."""
-    known, models_dir = catalogue(site.settings.home), site.settings.models_dir
+    models, models_dir = known(site.settings.home), site.settings.models_dir
     asked = wanted(site)
-    for model in known.values():
+    for model in models.values():
         yield from _catalogued(model, models_dir, asked=model.name in asked)
     for setting, engine in site.stages.items():
-        named = known.get(str(engine.options.get("model")))
+        named = models.get(str(engine.options.get("model")))
         if named is None or presence(named, models_dir) is Presence.HERE:  # else all was said above
             yield from _files(setting, engine, models_dir)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agent import profiles
 from agent.doctor.site import Site
-from agent.models.catalogue import CataloguedModel, CatalogueError, catalogue
+from agent.models.catalogue import CataloguedModel, CatalogueError
+from agent.models.known import known
 from agent.models.verify import Presence, presence
 
 
@@ -14,7 +15,7 @@ def wanted(site: Site) -> dict[str, CataloguedModel]:
     by_profile = profiles.needs(profile).models if profile else ()
     by_options = [str(engine.options.get("model")) for engine in site.stages.values()]
     names = {*by_profile, *by_options}
-    return {name: model for name, model in catalogue(site.settings.home).items() if name in names}
+    return {name: model for name, model in known(site.settings.home).items() if name in names}
 
 
 def to_fetch_bytes(site: Site) -> int:

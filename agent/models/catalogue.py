@@ -22,6 +22,8 @@ _FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 _FileName = Annotated[str, Field(pattern=_FILE_NAME)]
 _Url = Annotated[str, Field(pattern=r"^https?://[^/?#]+/")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+WeightType = Literal["q8_0", "f16", "q4_0"]
+"""How the weights of a GGUF model are kept: 8 bits, 16, or 4, those of blocks of 32 with a scale."""
 _Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
@@ -116,6 +118,21 @@ class HuggingFace(_Entry):
         return f"hf: {self.repository}"
 
 
+class Requantized(_Entry):
+    """Another model's file, written anew here with its weights in another type."""
+
+    kind: Literal["requantized"]
+    model: str
+    """Its name in the models folder, or the path of its .gguf file."""
+    weights: WeightType
+    """What its weights become."""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        return f"made of {self.model}"
+
+
 class CataloguedModel(_Entry):
     """A model, and where it comes from."""
 
@@ -133,13 +150,13 @@ class CataloguedModel(_Entry):
     """Where people read about it."""
     about_bytes: int | None = Field(default=None, gt=0)
     """Roughly its size, where the publisher does not tell it [bytes]."""
-    source: Annotated[Wheel | Http | HuggingFace, Field(discriminator="kind")]
+    source: Annotated[Wheel | Http | HuggingFace | Requantized, Field(discriminator="kind")]
     """Where its files come from."""
 
     @property
     def known_files(self) -> dict[str, CataloguedFile]:
         """The files it is known to consist of, by name; none of those in a repository or a zip archive."""
-        if isinstance(self.source, HuggingFace):
+        if isinstance(self.source, HuggingFace | Requantized):
             return {}
         return {file.name: file for file in self.source.files if not (isinstance(file, HttpFile) and file.unpack)}
 
@@ -154,6 +171,8 @@ class CataloguedModel(_Entry):
         """Whether its publisher gives the checksum of what is big in it."""
         if isinstance(self.source, HuggingFace):
             return True  # with every file, when it is asked for the list
+        if isinstance(self.source, Requantized):
+            return False
         return isinstance(self.source, Wheel) or all(file.has_checksum for file in self.source.files)
 
     def folder(self, models_dir: Path) -> Path:

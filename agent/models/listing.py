@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from agent.models.catalogue import CataloguedModel
+from agent.models.catalogue import CataloguedModel, Requantized
 from agent.models.progress import size_text
 from agent.models.verify import presence
 
@@ -55,6 +55,8 @@ def as_json(models: Collection[CataloguedModel], models_dir: Path) -> str:
 
 
 def _checksum(model: CataloguedModel) -> str:
+    if isinstance(model.source, Requantized):
+        return "recorded when made"
     return "published" if model.has_checksums else "recorded at download"
 
 

