@@ -16,11 +16,10 @@ from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
 from agent.engines.base import CancelFlag, EngineOptions, LiveSpeechToText, Transcript, not_installed
 from agent.engines.piecewise import Piecewise
-from agent.engines.sphinx_decoder import RATE_HZ, SphinxDecoder
+from agent.engines.sphinx_decoder import PIECE_BYTES, RATE_HZ, SphinxDecoder
 from agent.errors import EngineError
 
 _FIRST_BYTES = 2 * RATE_HZ  # a second: the shortest that tells how loud somebody speaks
-_PIECE_BYTES = _FIRST_BYTES // 10
 _FIRST_DECODER_BYTES = 120 * 2**20
 _DECODER_BYTES = 100 * 2**20
 
@@ -71,19 +70,19 @@ class PocketSphinx:
         )
 
     def transcribe(self, audio: Audio, *, language: str | None, prompt: str, cancelled: CancelFlag) -> Transcript:
-        """The words in `audio`, in small letters. One native call: `cancelled` is looked at only before it."""
+        """The words in `audio`, in small letters; `cancelled` is looked at ten times for each second of it."""
         _check_language(language)
         if cancelled() or not len(audio.samples):
             return Transcript("")
         decoder = self._take_decoder()
-        heard = decoder.hear(audio.resampled(RATE_HZ).pcm16())
+        heard = decoder.hear(audio.resampled(RATE_HZ).pcm16(), cancelled=cancelled)
         self._decoders.append(decoder)  # one that failed is not asked again
         return Transcript(heard, "en")
 
     def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> SphinxListening:
         """Begins to hear a clip, with a decoder that is its own until it ends."""
         _check_language(language)
-        return SphinxListening(self._take_decoder(), self._decoders.append)
+        return SphinxListening(self._take_decoder(), self._decoders.append, cancelled)
 
     def close(self) -> None:
         """Frees the model."""
@@ -102,9 +101,12 @@ class PocketSphinx:
 class SphinxListening:
     """A clip that is heard while it arrives, from its first second on."""
 
-    def __init__(self, decoder: SphinxDecoder, give_back: Callable[[SphinxDecoder], None]) -> None:
+    def __init__(
+        self, decoder: SphinxDecoder, give_back: Callable[[SphinxDecoder], None], cancelled: CancelFlag
+    ) -> None:
         self._decoder = decoder
         self._give_back = give_back
+        self._cancelled = cancelled
         self._clip = Piecewise(RATE_HZ)
         self._pcm = bytearray()
         self._begun = False
@@ -115,16 +117,16 @@ class SphinxListening:
         if not self._begun and len(self._pcm) >= _FIRST_BYTES:
             self._begun = True
             self._decoder.begin(self._cut(_FIRST_BYTES))
-        while self._begun and len(self._pcm) >= _PIECE_BYTES:
-            self._decoder.go_on(self._cut(_PIECE_BYTES))
+        while self._begun and len(self._pcm) >= PIECE_BYTES:
+            self._decoder.go_on(self._cut(PIECE_BYTES))
 
     def finish(self) -> Transcript:
         """The words; a clip of less than a second is heard whole."""
         self._pcm += self._clip.rest().pcm16()
         if not self._begun:
-            return Transcript(self._decoder.hear(bytes(self._pcm)), "en")
+            return Transcript(self._decoder.hear(bytes(self._pcm), cancelled=self._cancelled), "en")
         while self._pcm:
-            self._decoder.go_on(self._cut(_PIECE_BYTES))
+            self._decoder.go_on(self._cut(PIECE_BYTES))
         text = self._decoder.end()
         self._begun = False
         return Transcript(text, "en")
