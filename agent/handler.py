@@ -111,13 +111,15 @@ class Handler:
         request_id, to = self._intake.reply_to(message, client, asked)
         key = RunKey(client, request_id)
         admitted = Admitted(key, asked.operation, asked.request, asked.clip, to, arrived_at=time.time())
-        self._reception.take_on(
+        begun = self._reception.take_on(
             admitted,
             message,
             again=lambda: self.handle(message),
             named=asked.request.id is not None,
             late=asked.late,
         )
+        if begun:
+            self._uploads.barge_in(key, asked.request)
 
     def _cancel(self, message: Message, client: str) -> None:
         asked = cancel.read(message.payload)

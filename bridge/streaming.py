@@ -59,13 +59,13 @@ class Live(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tells it. A caller that hangs up, or reads nothing for too long, stops the run."""
         reader = _Reader(send)
-        async with aclosing(self._waiting.stream(self._request, self._key, receive, silence_s=SILENCE_S)) as parts:
-            try:
+        try:
+            async with aclosing(self._waiting.stream(self._request, self._key, receive, silence_s=SILENCE_S)) as parts:
                 whole = await self._tell(parts, reader)
-            except _TooSlow:
-                logger.info("%s: its caller does not read", self._key.id)
-                self._waiting.abandon(self._key)
-                return
+        except _TooSlow:
+            logger.info("%s: its caller does not read", self._key.id)
+            self._waiting.abandon(self._key)
+            return
         if whole:
             await whole(scope, receive, send)
 

@@ -61,8 +61,8 @@ class Waiting:
                 asking.cancel()
                 hanging_up.cancel()
                 await asyncio.gather(asking, hanging_up, return_exceptions=True)
-            self.abandon(key)
-            raise _hung_up()
+        self.abandon(key)
+        raise _hung_up()
 
     async def stream(
         self, request: Request, key: Key, receive: Receive, *, silence_s: float
@@ -94,12 +94,12 @@ class Waiting:
                 hanging_up.cancel()
                 await asyncio.gather(coming, hanging_up, return_exceptions=True)
                 await parts.aclose()
-            self.abandon(key)
-            raise _hung_up()
+        self.abandon(key)
+        raise _hung_up()
 
     def abandon(self, key: Key) -> None:
-        """Stops the run of a caller that is gone, unless another one waits for it, here or elsewhere."""
-        if self._callers[key] == 1 and not self._roll.elsewhere(key):
+        """Stops the run of a caller that waits no more, unless another one waits for it, here or elsewhere."""
+        if not self._callers[key] and not self._roll.elsewhere(key):
             self._agent.cancel(key.id, client=key.client)
 
     async def begin(self, request: Request, key: Key) -> Found:

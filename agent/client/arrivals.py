@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections import deque
 
 from agent.client.listeners import AudioChunk
@@ -66,6 +67,10 @@ class Arrivals:
         speech = reply.audio if reply and not reply.replayed else None
         self._all_chunks = (speech.chunks if speech else None) or 0
         self._put_in_order()
+
+    def answered(self, replying: Future[Reply]) -> None:
+        """The same, told by who waited for the reply."""
+        self.end(None if replying.cancelled() or replying.exception() else replying.result())
 
     @property
     def _misses_chunks(self) -> bool:

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 
 from typing_extensions import Self
 
-from agent.client.arrivals import Arrivals
-from agent.client.exchange import Exchange, Key
+from agent.client.calls import Calls
+from agent.client.exchange import Exchange
+from agent.client.following import follow
 from agent.client.listeners import AudioChunk, Listener, Listeners
-from agent.client.publications import check_size, in_json, marked
-from agent.client.reach import CONNECT_PATIENCE_S, Reach
+from agent.client.names import Names
+from agent.client.publications import in_json
+from agent.client.questions import Question, check_reply_to
+from agent.client.reach import Reach
 from agent.client.upload import Upload
-from agent.contract.admin import AdminRequest
-from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event
-from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.lookup import Found
-from agent.contract.messages import Cancel, Lookup, Request, StreamOptions, UploadStart
+from agent.contract.messages import Cancel, Request, StreamOptions, UploadStart
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import Message, Publication, Subscription, SubscriptionRefused
+from agent.mqtt.message import Message, Subscription
 from agent.mqtt.settings import MqttSettings
 
-_SILENCE_AFTER_DEADLINE_S = 1.0
-_LOOKUP_TIMEOUT_S = 10.0
 _ADMIN_TIMEOUT_S = 1_800.0
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A request on its way."""
-
-    key: Key
-    publication: Publication
-    wait_s: float
-    """How long its reply is waited for [s]."""
+def _nothing() -> None:
+    """Is done."""
 
 
 class AgentClient:
@@ -56,7 +47,6 @@ class AgentClient:
         """`client` is the level of the topics that the broker lets this user write and read: its user name."""
         self._topics = topics
         self._client = client
-        self._heard = {client}
         self._exit = AsyncExitStack()
         self._mqtt = MqttClient(
             mqtt,
@@ -69,7 +59,9 @@ class AgentClient:
             ),
         )
         self._reach = Reach(self._mqtt, topics)
+        self._names = Names(client, self._mqtt, self._reach, topics)
         self._exchange = Exchange(self._mqtt.publish, judge=self._reach.judge)
+        self._calls = Calls(self._exchange, self._names, topics)
         self._listeners = Listeners(topics)
 
     async def __aenter__(self) -> Self:
@@ -104,30 +96,13 @@ class AgentClient:
         """Returns once the agent says it is online. ContractError: broker_unavailable or agent_offline."""
         await self._reach.online(timeout_s)
 
-    async def hear(self, client: str) -> None:
-        """From now on, replies to `client` are heard too; ContractError: broker_unavailable, or forbidden by its ACL.
-
-        Mosquitto's way to forbid is to let us hear nothing; what is asked then is `forbidden`, on MQTT 3.1.1 silence.
-        """
-        if client in self._heard:
-            return
-        await self._reach.broker(CONNECT_PATIENCE_S)
-        try:
-            granted = self._mqtt.subscribe(Subscription(self._topics.all_replies(client)))
-            await asyncio.wait_for(granted, CONNECT_PATIENCE_S)
-        except asyncio.TimeoutError as exc:
-            raise ContractError(ErrorCode.BROKER_UNAVAILABLE, "the broker does not answer") from exc
-        except SubscriptionRefused as exc:
-            raise ContractError(ErrorCode.FORBIDDEN, str(exc)) from exc
-        self._heard.add(client)
-
     async def ask(
         self,
         request: Request,
         *,
         operation: Operation = Operation.CHAT,
         client: str | None = None,
-        sent: Callable[[], None] = lambda: None,
+        sent: Callable[[], None] = _nothing,
     ) -> Reply:
         """The terminal reply to `request`, whatever its status; the same id asked twice at once is asked once.
 
@@ -136,9 +111,9 @@ class AgentClient:
         a second past its deadline. A request without a deadline gets 60 s.
         """
         question = await self._question(request, operation, client)
-        self._exchange.send(question.key, question.publication)
-        sent()
-        return await self._exchange.reply(question.key, question.wait_s)
+        with self._exchange.asking(question.key, question.publication) as reply:
+            sent()
+            return await reply(question.wait_s)
 
     async def stream(
         self,
@@ -153,26 +128,16 @@ class AgentClient:
         Asks as `ask` does, and raises the same; a request that does not say what it wants to hear of is told events.
         Events come in the order of `seq`, which may have gaps, chunks in the order of their numbers, and none twice;
         where the agent is killed, events begin again with `accepted`. A chunk that is missing is waited for half a
-        second. Whoever is slow gets the text in larger pieces. To close the generator before its end cancels the run,
-        unless another caller here waits for it; with `cancels` False it goes on.
+        second. Whoever is slow gets the text in larger pieces. What another caller here asks already is told as that
+        one wanted it. To close the generator before its end cancels the run, unless another caller here waits for it;
+        with `cancels` False it goes on.
         """
         request = request.model_copy(update={"stream": request.stream or StreamOptions()})
         question = await self._question(request, operation, client)
-        arrivals = Arrivals()
-        with self._listeners.attend(question.key, arrivals):
-            self._exchange.send(question.key, question.publication)
-            replying = asyncio.ensure_future(self._exchange.reply(question.key, question.wait_s))
-            replying.add_done_callback(lambda future: arrivals.end(_reply_of(future)))
-            try:
-                while part := await arrivals.next():
-                    yield part
-                yield await replying
-            finally:
-                abandoned = not replying.done()
-                replying.cancel()
-                await asyncio.gather(replying, return_exceptions=True)
-                if abandoned and cancels and not self._exchange.awaits(question.key):
-                    self.cancel(question.key[1], client=question.key[0])
+        abandon = partial(self.cancel, question.key[1], client=question.key[0]) if cancels else _nothing
+        async with aclosing(follow(question, self._exchange, self._listeners, abandon=abandon)) as parts:
+            async for part in parts:
+                yield part
 
     @asynccontextmanager
     async def upload(
@@ -182,9 +147,8 @@ class AgentClient:
 
         `listener` hears of its run what `start` asks for. Raises ContractError where it cannot be asked.
         """
-        if start.reply_to:
-            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
-        key = (await self._may_ask(client), start.id or uuid.uuid4().hex)
+        check_reply_to(start)
+        key = (await self._names.may_ask(client), start.id or uuid.uuid4().hex)
         upload = Upload(
             start,
             key,
@@ -204,16 +168,7 @@ class AgentClient:
 
         Raises ContractError where it cannot be asked or the agent refuses, NoReply where nothing is heard within 10 s.
         """
-        client = await self._may_ask(client)
-        asked = Lookup(id=uuid.uuid4().hex, request_id=request_id)
-        key = (client, str(asked.id))
-        self._exchange.send(key, in_json(self._topics.request(client, Operation.LOOKUP), asked))
-        reply = await self._exchange.reply(key, _LOOKUP_TIMEOUT_S)
-        if reply.error and reply.error.code is ErrorCode.NOT_FOUND:
-            return None
-        if reply.error:
-            raise ContractError(**reply.error.model_dump())
-        return Found.model_validate(reply.result, strict=False)
+        return await self._calls.lookup(request_id, client)
 
     async def administer(
         self, operation: AdminOperation, *, model: str | None = None, timeout_s: float = _ADMIN_TIMEOUT_S
@@ -222,11 +177,7 @@ class AgentClient:
 
         NoReply where nothing is heard within `timeout_s`, which on MQTT 3.1.1 may mean the same.
         """
-        client = await self._may_ask(None)
-        asked = AdminRequest(id=uuid.uuid4().hex, model=model)
-        key = (client, str(asked.id))
-        self._exchange.send(key, in_json(self._topics.admin(client, operation), asked), repeatable=False)
-        return await self._exchange.reply(key, timeout_s)
+        return await self._calls.administer(operation, model, timeout_s)
 
     def cancel(
         self,
@@ -245,25 +196,11 @@ class AgentClient:
         topic = self._topics.request(client, Operation.CANCEL)
         self._mqtt.publish(in_json(topic, Cancel(id=request_id, played_ms=played_ms, last_seq=last_seq)))
 
-    async def _question(self, request: Request, operation: Operation, client: str | None) -> _Question:
+    async def _question(self, request: Request, operation: Operation, client: str | None) -> Question:
         """`request` as it is sent, once it can be asked."""
-        if request.reply_to:
-            raise ContractError(ErrorCode.BAD_REQUEST, "reply_to is the client's to choose", field="reply_to")
-        request_id = request.id or uuid.uuid4().hex
-        deadline_ms = request.deadline_ms or DEFAULT_DEADLINE_MS
-        request = request.model_copy(update={"id": request_id, "deadline_ms": deadline_ms})
-        client = await self._may_ask(client)
-        publication = marked(self._topics.request(client, operation), request)
-        if self.info:
-            check_size(request, publication, self.info.limits.max_message_bytes)
-        return _Question((client, request_id), publication, deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S)
-
-    async def _may_ask(self, client: str | None) -> str:
-        """The client in whose name to ask, once that can be done."""
-        await self._reach.agent()
-        client = client or self._client
-        await self.hear(client)
-        return client
+        client = await self._names.may_ask(client)
+        limits = self.info.limits if self.info else None
+        return Question.of(request, operation, client, topics=self._topics, limits=limits)
 
     def _on_message(self, message: Message) -> None:
         if key := self._topics.parse_reply(message.topic):
@@ -274,8 +211,3 @@ class AgentClient:
             self._exchange.again()
         else:
             self._listeners.hear(message)
-
-
-def _reply_of(replying: asyncio.Future[Reply]) -> Reply | None:
-    """The reply that came; None where none did."""
-    return None if replying.cancelled() or replying.exception() else replying.result()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from agent.client.pending import Pending, ends_a_cancel
 from agent.contract.errors import ContractError, ErrorCode
@@ -14,6 +16,8 @@ from agent.mqtt.message import Delivery, Message, Publication
 Key = tuple[str, str]
 """A client, and the id of a request in its name: what makes it one request, and says where its reply is heard."""
 
+Waiting = Callable[[float], Awaitable[Reply]]
+"""The reply, awaited for so long [s]; NoReply where nothing is heard."""
 
 _MOST_GIVEN_UP = 1_024
 
@@ -42,36 +46,29 @@ class Exchange:
         self._given_up: dict[Key, None] = {}
         """What is being cancelled, and nobody awaits, the earliest first."""
 
-    def send(self, key: Key, publication: Publication, *, repeatable: bool = True) -> None:
-        """Puts a request on its way, unless it is already. ContractError: payload_too_large, or conflict."""
+    @contextmanager
+    def asking(self, key: Key, publication: Publication, *, repeatable: bool = True) -> Iterator[Waiting]:
+        """Puts a request on its way, unless it is already, and has its reply waited for as long as this is open.
+
+        ContractError: payload_too_large, or conflict.
+        """
         pending = self._pending.get(key)
-        if pending is None:
-            pending = Pending(
-                publication,
-                publish=self._publish,
-                judge=lambda delivery: self._judge(key[0], delivery),
-                repeatable=repeatable,
-            )
-            pending.send()
-            self._pending[key] = pending
+        if pending is None or pending.reply.done():  # who was answered is about to leave
+            pending = self._send(key, publication, repeatable=repeatable)
         elif pending.publication.correlation_data != publication.correlation_data:
             raise ContractError(ErrorCode.CONFLICT, f"id {key[1]} is in use for another request", field="id")
-
-    async def reply(self, key: Key, wait_s: float) -> Reply:
-        """The reply to what was sent; NoReply where nothing is heard within `wait_s`."""
-        pending = self._pending[key]
         pending.callers += 1
         try:
-            return await asyncio.wait_for(asyncio.shield(pending.reply), wait_s)
-        except asyncio.TimeoutError as exc:
-            if pending.refusal:
-                return pending.refusal
-            raise NoReply(key[1], wait_s) from exc
+            yield partial(_reply, key[1], pending)
         finally:
             pending.callers -= 1
             if not pending.callers:
-                pending.close()
-                del self._pending[key]
+                self._drop(key, pending)
+
+    async def ask(self, key: Key, publication: Publication, wait_s: float, *, repeatable: bool = True) -> Reply:
+        """The reply to a request; raises what `asking` does, and NoReply where nothing is heard within `wait_s`."""
+        with self.asking(key, publication, repeatable=repeatable) as reply:
+            return await reply(wait_s)
 
     def awaits(self, key: Key) -> bool:
         """Whether somebody waits for a reply to `key`."""
@@ -105,3 +102,28 @@ class Exchange:
         """Nobody waits any more."""
         for pending in self._pending.values():
             pending.close()
+
+    def _send(self, key: Key, publication: Publication, *, repeatable: bool) -> Pending:
+        pending = Pending(
+            publication,
+            publish=self._publish,
+            judge=lambda delivery: self._judge(key[0], delivery),
+            repeatable=repeatable,
+        )
+        pending.send()
+        self._pending[key] = pending
+        return pending
+
+    def _drop(self, key: Key, pending: Pending) -> None:
+        pending.close()
+        if self._pending.get(key) is pending:
+            del self._pending[key]
+
+
+async def _reply(request_id: str, pending: Pending, wait_s: float) -> Reply:
+    await asyncio.wait((pending.reply,), timeout=wait_s)
+    if pending.reply.done():
+        return pending.reply.result()
+    if pending.refusal:
+        return pending.refusal
+    raise NoReply(request_id, wait_s)

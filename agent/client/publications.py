@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import Request
+from agent.contract.messages import HOW_IT_IS_ASKED, Request
 from agent.contract.wire import WireModel
 from agent.mqtt.message import Publication
 
@@ -20,7 +20,7 @@ def in_json(topic: str, message: WireModel, *, mark: bytes | None = None) -> Pub
 def marked(topic: str, request: Request) -> Publication:
     """A request with a mark of what it asks: its replies bear it, and those to another one of the same id do not."""
     mark = hashlib.blake2b(topic.encode(), digest_size=_MARK_BYTES)
-    mark.update(request.model_copy(update={"audio": None, "deadline_ms": None}).encode())
+    mark.update(request.encode(without=HOW_IT_IS_ASKED | {"audio"}))
     mark.update((request.audio or "").encode())
     return in_json(topic, request, mark=mark.digest())
 

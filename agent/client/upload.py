@@ -6,12 +6,14 @@ import asyncio
 from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 from typing_extensions import Self
 
-from agent.client.exchange import Exchange, Key, NoReply
+from agent.client.exchange import Exchange, Key, NoReply, Waiting
 from agent.client.listeners import AudioChunk, Listener
 from agent.client.publications import in_json, marked
+from agent.client.questions import wait_s
 from agent.contract.errors import ContractError
 from agent.contract.events import Event, EventType
 from agent.contract.limits import DEFAULT_DEADLINE_MS, MAX_CHUNK_BYTES
@@ -23,7 +25,6 @@ from agent.contract.topics import Topics, UploadPart
 from agent.mqtt.message import Delivery, Publication
 
 _LONGEST_S = 86_400.0
-_SILENCE_AFTER_DEADLINE_S = 1.0
 _MOST_UNCONFIRMED = 64
 _FIRST_PAUSE_S = 3.0
 _LONGEST_PAUSE_S = 30.0
@@ -33,6 +34,7 @@ class Upload:
     """One clip on its way, as long as the context is open; left before its reply, it is cancelled.
 
     Broker and agent may be killed meanwhile: where the agent does not know the clip any more, it gets all of it again.
+    What became of a clip that ended while we were away is looked up.
     """
 
     def __init__(
@@ -58,28 +60,32 @@ class Upload:
         deadline_ms = start.deadline_ms or DEFAULT_DEADLINE_MS
         start = start.model_copy(update={"id": key[1], "deadline_ms": deadline_ms})
         self._start = marked(self._topic(UploadStep.START), start)
-        self._wait_s = deadline_ms / 1_000 + _SILENCE_AFTER_DEADLINE_S
+        self._wait_s = wait_s(deadline_ms)
         self._pieces: list[bytes] = []
         self._unconfirmed: deque[Future[Delivery]] = deque()
         self._ended = False
+        self._asked = ExitStack()
+        """That it is asked, and its reply waited for."""
         self._replying: asyncio.Task[Reply]
+        self._found: Reply | None = None
+        """The reply that was looked up."""
 
     async def __aenter__(self) -> Self:
-        self._exchange.send(self.key, self._start, repeatable=False)
-        self._replying = asyncio.create_task(self._reply(), name=f"upload[{self.key[1]}]")
-        await asyncio.sleep(0)  # it waits for the reply from now on
+        self._replying = asyncio.create_task(self._reply(self._ask()), name=f"upload[{self.key[1]}]")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if not self._replying.done():
-            self._cancel()
+        abandoned = not self.answered
         self._replying.cancel()
+        self._asked.close()
+        if abandoned:  # now that it is not awaited any more: who sends it next is to hear of no cancel
+            self._cancel()
         await asyncio.gather(self._replying, return_exceptions=True)
 
     @property
     def answered(self) -> bool:
         """Whether the reply is there, or will never be: speech has ended, or something is wrong. No more is needed."""
-        return self._replying.done()
+        return self._found is not None or self._replying.done()
 
     async def send(self, data: bytes) -> None:
         """The clip goes on; waits where the broker does not take it as fast as it comes. Does nothing once answered."""
@@ -118,30 +124,38 @@ class Upload:
         if self._listener:
             self._listener.play(chunk)
 
-    async def _reply(self) -> Reply:
+    def _ask(self) -> Waiting:
+        """The clip begins, for the first time or anew."""
+        self._asked.close()
+        return self._asked.enter_context(self._exchange.asking(self.key, self._start, repeatable=False))
+
+    async def _reply(self, waiting: Waiting) -> Reply:
         """The terminal reply; that the agent does not know of the clip is none."""
         while True:
-            reply = await self._exchange.reply(self.key, _LONGEST_S)
+            reply = await waiting(_LONGEST_S)
             if not (reply.error and reply.error.reason == "no_upload"):
                 return reply
-            self._exchange.send(self.key, self._start, repeatable=False)
+            waiting = self._ask()
             self._send_all()
 
     async def _heard_of(self) -> Reply:
         """The reply; by and by, where nothing is heard, the agent is asked what it knows of the clip."""
         pause_s = _FIRST_PAUSE_S
-        while not (await asyncio.wait({self._replying}, timeout=pause_s))[0]:
+        while not self._found and not (await asyncio.wait({self._replying}, timeout=pause_s))[0]:
             await self._look()
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        return self._replying.result()
+        return self._found or self._replying.result()
 
     async def _look(self) -> None:
         try:
             found = await self._lookup()
         except (ContractError, NoReply):
             return  # nobody is there to tell
-        if found is None or found.state is RunState.DONE:
-            # It knows nothing, or has answered while we were away: the same clip again has the same reply.
+        if found and found.reply:
+            # As it was when we were away: a clip that ended there, without its last pieces, is not what we would send.
+            self._found = found.reply.model_copy(update={"replayed": True})
+        elif found is None or found.state is RunState.DONE:
+            # It knows nothing, or its reply is too large to be looked up: the same clip again has the same reply.
             self._publish(self._start)
             self._send_all()
 

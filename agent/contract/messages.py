@@ -141,7 +141,7 @@ class Request(_Asked):
     priority: int = Field(default=0, ge=0, le=9)
     """Of several requests of the caller that wait, the one with the highest goes first."""
     barge_in: bool = False
-    """Whatever else of the same conversation waits or runs is cancelled first."""
+    """Whatever else of the same conversation arrives, waits or runs is cancelled first."""
     stream: StreamOptions | None = None
     """Present: the caller wants to hear of the run while it goes on."""
     params: Sampling = Sampling()
@@ -152,6 +152,10 @@ class Request(_Asked):
     """How the clip is to be heard."""
     metadata: Metadata = Field(default_factory=dict)
     """Anything the caller wants back with the reply, unread."""
+
+
+HOW_IT_IS_ASKED = frozenset({"id", "reply_to", "deadline_ms", "priority", "stream", "barge_in"})
+"""Fields that make no other request of it: whoever asks it again may ask in another way."""
 
 
 class UploadStart(Request):

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from agent.contract.messages import Request
+from agent.contract.messages import HOW_IT_IS_ASKED, Request
 from agent.contract.terms import Operation
-
-
-_HOW_IT_IS_ASKED = frozenset({"id", "reply_to", "deadline_ms", "priority", "stream", "barge_in"})
-"""Fields that make no other request of it."""
 
 
 class RunKey(NamedTuple):
@@ -50,7 +46,7 @@ class Admitted:
     def digest(self) -> bytes:
         """Equal for two requests that ask the same, however they were sent and whenever they are wanted."""
         digest = hashlib.blake2b(self.operation.value.encode(), digest_size=16)
-        digest.update(self.request.encode(without=_HOW_IT_IS_ASKED))
+        digest.update(self.request.encode(without=HOW_IT_IS_ASKED))
         digest.update(self.clip or b"")
         return digest.digest()
 

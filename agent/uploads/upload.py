@@ -42,11 +42,15 @@ class Upload:
         *,
         recording: Recording,
         teller: Teller,
+        longest_s: float,
         idle_ms: int,
         grow: Callable[[int], None],
         listen: Listen,
     ) -> None:
-        """`asked`: what is to become of it; `idle_ms`: longest pause between two pieces; `grow` is asked for room."""
+        """`asked`: what is to become of it; `grow` is asked for room.
+
+        It may take `longest_s` [s] to arrive, with pauses between two pieces of at most `idle_ms`.
+        """
         self.key = key
         self.start = start
         self._asked = asked
@@ -56,6 +60,7 @@ class Upload:
         self._recording = recording
         self._teller = teller
         self._idle_ms = idle_ms
+        self._latest = asyncio.get_running_loop().time() + longest_s
         self._grow = grow
         self._listen = listen
         self._pieces = Pieces()
@@ -166,10 +171,11 @@ class Upload:
             self._nacking = None
 
     def _wait_on(self) -> None:
-        """Something new has come: the next may take as long as any."""
+        """Something new has come: the next may take as long as any, but all of it not for ever."""
         if self._idle:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(self._idle_ms / 1_000, self._is_idle)
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_at(min(loop.time() + self._idle_ms / 1_000, self._latest), self._is_idle)
 
     def _is_idle(self) -> None:
         if missing := self._pieces.missing(_MOST_NAMED + 1):
@@ -198,5 +204,5 @@ def _read_end(payload: bytes) -> UploadEnd:
 
 def _chunks_missing(missing: tuple[int, ...], idle_ms: int) -> ContractError:
     named = ", ".join(map(str, missing[:_MOST_NAMED])) + (", …" if len(missing) > _MOST_NAMED else "")
-    message = f"chunks of the clip did not come within {idle_ms} ms: {named}"
+    message = f"chunks of the clip did not come in time: {named}"
     return ContractError(ErrorCode.EXPIRED, message, reason="chunks_missing", limit=idle_ms)

@@ -53,7 +53,7 @@ class Uploads:
         self._ack = ack
         self._open: dict[RunKey, Upload] = {}
         self._over = Over()
-        self._strays = Strays(self._unclaimed)
+        self._strays = Strays(self._unclaimed, ack)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -66,10 +66,10 @@ class Uploads:
             self._start(key, message, address)
         elif upload := self._open.get(key):
             self._go_on(upload, part, message)
-        else:
+        elif self._over.passes_over(key):
             self._ack(message)
-            if not self._over.passes_over(key):
-                self._strays.keep(key, part, message)
+        else:
+            self._strays.keep(key, part, message)
 
     def is_open(self, key: RunKey) -> bool:
         """Whether that clip is arriving."""
@@ -83,6 +83,16 @@ class Uploads:
             "caller",
             lambda upload: upload.key.client == client and (bool(asked.all) or _is_of(upload, asked.session_id)),
         )
+
+    def barge_in(self, key: RunKey, request: Request) -> None:
+        """Ends what else of the conversation arrives, where `request`, which is new, wants that."""
+        if request.barge_in:
+            self._cancel(
+                "barge_in",
+                lambda upload: (
+                    upload.key != key and upload.key.client == key.client and _is_of(upload, request.session_id)
+                ),
+            )
 
     def cancel_of_offline(self, client: str) -> int:
         """Ends all clips of a device that is gone; how many there were."""
@@ -130,9 +140,8 @@ class Uploads:
         self._reception.check()
         self._room.enter(key)
         self._over.forget(key)
-        if start.barge_in:
-            self._reception.barge_in(key, asked.request)
-            self._cancel("barge_in", lambda other: other.key.client == key.client and _is_of(other, start.session_id))
+        self._reception.barge_in(key, asked.request)
+        self.barge_in(key, asked.request)
         upload = self._open[key] = Upload(
             key,
             start,
@@ -140,6 +149,7 @@ class Uploads:
             to,
             recording=Recording(start, max_s=self._limits.max_upload_s),
             teller=Teller(key.id, self._replies.listener(asked.request, to)),
+            longest_s=self._limits.max_upload_s + self._limits.upload_idle_ms / 1_000,
             idle_ms=self._limits.upload_idle_ms,
             grow=lambda size_bytes: self._room.grow(key, size_bytes),
             listen=_nobody if self._reception.knows(key) else self._listen,  # its reply is there, or will be
@@ -147,11 +157,17 @@ class Uploads:
         task = asyncio.create_task(self._see_through(upload), name=f"upload[{key}]")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        for part, payload in self._strays.claim(key):
-            upload.hear(part, payload)
+        if stray := self._strays.claim(key):
+            is_whole = [upload.hear(part, payload) for part, payload in stray.parts]
+            if stray.held:
+                self._acknowledge(upload, stray.held, later=any(is_whole))
 
     def _go_on(self, upload: Upload, part: UploadPart, message: Message) -> None:
-        if upload.hear(part, message.payload):
+        self._acknowledge(upload, message, later=upload.hear(part, message.payload))
+
+    def _acknowledge(self, upload: Upload, message: Message, *, later: bool) -> None:
+        """At once, or `later`, by who takes the clip on: it is whole with this message."""
+        if later:
             upload.last = message
         else:
             self._ack(message)

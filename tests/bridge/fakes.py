@@ -46,6 +46,8 @@ class FakeAgent:
         self.outcome: Reply | Exception | None = None
         self.parts: asyncio.Queue[Event | AudioChunk | Reply | Exception] = asyncio.Queue()
         """What is told of each run that is streamed."""
+        self.streams: set[str | None] = set()
+        """What is streamed just now."""
         self.cancelled: asyncio.Queue[str] = asyncio.Queue()
         self.played: list[tuple[int | None, int | None]] = []
         """What was said to be played of them."""
@@ -81,14 +83,18 @@ class FakeAgent:
     ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
         assert not cancels
         self.asked.append(request)
+        self.streams.add(request.id)
         self.was_asked.release()
-        while True:
-            part = await self.parts.get()
-            if isinstance(part, Exception):
-                raise part
-            yield part
-            if isinstance(part, Reply):
-                return
+        try:
+            while True:
+                part = await self.parts.get()
+                if isinstance(part, Exception):
+                    raise part
+                yield part
+                if isinstance(part, Reply):
+                    return
+        finally:
+            self.streams.remove(request.id)
 
     async def lookup(self, request_id: str, *, client: str | None = None) -> Found | None:
         if isinstance(self.outcome, Exception):
@@ -109,7 +115,8 @@ class FakeAgent:
         played_ms: int | None = None,
         last_seq: int | None = None,
     ) -> None:
-        self.cancelled.put_nowait(request_id)
+        streamed = request_id in self.streams
+        self.cancelled.put_nowait(f"{request_id}, still heard" if streamed else request_id)
         self.played.append((played_ms, last_seq))
 
     def _echo(self, request: Request) -> Reply:

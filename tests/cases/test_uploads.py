@@ -192,6 +192,16 @@ def test_who_is_cancelled_hears_so_and_what_it_sends_then_is_passed_over(caller)
     assert_heard(Clip(caller).start().chunks().end())
 
 
+def test_who_asks_something_else_ends_what_he_was_saying(caller):
+    clip, elsewhere = (Clip(caller, session_id=name).start().chunks(0, 1) for name in ("hall", "kitchen"))
+    caller.publish(caller.request(), {"text": "Hi", "id": f"{clip.id}-2", "session_id": "hall", "barge_in": True})
+    replies = [clip.reply(), caller.reply(f"{clip.id}-2")]
+    assert [reply["status"] for reply in replies] == ["cancelled", "ok"]
+    assert replies[0]["error"]["reason"] == "barge_in"
+    elsewhere.chunks().end()
+    assert_heard(elsewhere)
+
+
 def test_a_clip_that_is_too_long_is_refused_while_it_arrives(caller):
     clip = Clip(caller, bytes(2 * 21 * 8_000), **SAMPLES)
     clip.pieces = cut(bytes(2 * 21 * 8_000), 65_536)

@@ -1,15 +1,21 @@
 """A clip that is sent while it is being recorded has its reply, whatever is killed meanwhile."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from agent.client import AgentClient
+from agent.client import AgentClient, Upload
+from agent.client.exchange import Exchange
 from agent.contract.errors import ContractError, ErrorCode
+from agent.contract.lookup import Found
 from agent.contract.messages import StreamOptions, UploadStart
-from agent.contract.terms import AudioFormat, Operation, Status
+from agent.contract.reply import Reply
+from agent.contract.terms import AudioFormat, Operation, RunState, Status
+from agent.contract.topics import Topics
 from agent.engines.settings import EngineSettings
 from agent.mqtt.client import MqttClient
+from agent.mqtt.message import Delivery, Message
 from agent.stack import Part, Stack, StackSettings
 from tests.wav_files import sine, wav
 
@@ -135,3 +141,71 @@ async def test_where_it_goes_is_the_clients_to_choose(client):
         async with client.upload(start):
             pass
     assert caught.value.field == "reply_to"
+
+
+class Alone:
+    """The sender of a clip, with a broker that takes everything, and an agent that says what it is told to."""
+
+    def __init__(self):
+        self.sent = []
+        self.exchange = Exchange(self.publish, judge=lambda *_: None)
+        self.found = None
+
+    def publish(self, publication):
+        self.sent.append(publication.topic.rpartition("/")[2])
+        delivery = asyncio.get_running_loop().create_future()
+        delivery.set_result(Delivery.DONE)
+        return delivery
+
+    async def lookup(self):
+        return self.found
+
+    def upload(self, **options):
+        """A clip, always the same."""
+        key = ("demo", "r1")
+        ways: dict[str, Any] = {
+            "publish": self.publish,
+            "exchange": self.exchange,
+            "lookup": self.lookup,
+            "cancel": lambda: self.exchange.give_up(key),
+        }
+        return Upload(START, key, topics=Topics(), **{**ways, **options})
+
+    def hear(self, status):
+        self.exchange.hear(("demo", "r1"), Message("reply", Reply(id="r1", status=status, agent="orin").encode()))
+
+
+async def test_who_sends_it_again_does_not_hear_that_it_was_cancelled_before():
+    alone = Alone()
+    async with alone.upload():
+        pass
+    async with alone.upload() as again:
+        alone.hear(Status.CANCELLED)
+        alone.hear(Status.OK)
+        assert (await again.end()).status is Status.OK
+
+
+async def test_a_clip_that_ended_while_its_sender_was_away_has_the_reply_it_had(monkeypatch):
+    monkeypatch.setattr("agent.client.upload._FIRST_PAUSE_S", 0.01)
+    alone, cancelled = Alone(), []
+    reply = Reply(id="r1", status=Status.OK, text="so far", agent="orin")
+    alone.found = Found(state=RunState.DONE, reply=reply)
+    async with alone.upload(cancel=lambda: cancelled.append("r1")) as upload:
+        await upload.send(b"sound")
+        assert await upload.end() == reply.model_copy(update={"replayed": True})
+        assert upload.answered
+    assert (alone.sent, cancelled) == (["start", "0", "end"], [])
+
+
+async def test_a_clip_whose_reply_is_too_large_to_be_looked_up_is_sent_again(monkeypatch):
+    monkeypatch.setattr("agent.client.upload._FIRST_PAUSE_S", 0.01)
+    alone = Alone()
+    alone.found = Found(state=RunState.DONE)
+    async with alone.upload() as upload:
+        await upload.send(b"sound")
+        ending = asyncio.create_task(upload.end())
+        while len(alone.sent) < 6:
+            await asyncio.sleep(0)
+        alone.hear(Status.OK)
+        assert (await ending).status is Status.OK
+    assert alone.sent[:6] == ["start", "0", "end"] * 2

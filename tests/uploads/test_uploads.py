@@ -123,6 +123,20 @@ async def test_a_copy_of_a_piece_does_not_keep_a_clip_open(parts):
     assert parts.clips() == [b"aa"]
 
 
+@pytest.mark.parametrize("data", [b"", b"aa"])
+async def test_a_clip_that_goes_on_for_ever_ends(make, data):
+    parts = make(max_upload_s=10.0)
+    parts.start()
+    for number in range(5):
+        parts.send(str(number), data)
+        await pause(2.9)
+    assert parts.uploads.is_open(("demo", "7"))
+    parts.send("5", data)
+    await pause(0.6)
+    assert not parts.uploads.is_open(("demo", "7"))
+    assert len(parts.clips()) + len(parts.errors("7")) == 1
+
+
 @pytest.mark.parametrize("fields", [{}, {"format": "wav", "sample_rate": None}])
 async def test_a_clip_of_which_nothing_came_is_empty(parts, fields):
     parts.start(**fields)
@@ -264,6 +278,34 @@ async def test_what_comes_before_its_start_is_kept_a_moment(parts):
     parts.send("end", {"chunks": 2})
     await moment()
     assert (parts.clips(), parts.mqtt.acked) == ([b"aabb"], parts.sent)
+
+
+async def test_what_makes_it_whole_before_its_start_is_acknowledged_by_who_takes_it_on(parts):
+    parts.send("0", b"aa")
+    parts.send("end", {"chunks": 1})
+    assert parts.mqtt.acked == parts.sent[:1]
+    parts.start()
+    assert parts.mqtt.acked == [parts.sent[0], parts.sent[2]]
+    await moment()
+    assert (parts.clips(), len(parts.mqtt.acked)) == ([b"aa"], 3)
+
+
+async def test_of_what_comes_before_its_start_little_is_left_unacknowledged(parts):
+    for of in range(20):
+        for _ in range(2):
+            parts.send("0", FRAME, of=str(of))
+    assert len(parts.sent) - len(parts.mqtt.acked) == 8
+    await pause(1.1)
+    assert sorted(message.mid for message in parts.mqtt.acked) == [message.mid for message in parts.sent]
+    parts.send("0", FRAME, of="other")
+    assert len(parts.sent) - len(parts.mqtt.acked) == 1
+
+
+async def test_an_agent_that_stops_leaves_what_came_before_its_start_to_the_next(parts):
+    parts.send("0", FRAME)
+    parts.uploads.stop()
+    await pause(3)
+    assert (parts.mqtt.acked, parts.replies()) == ([], [])
 
 
 async def test_who_sends_pieces_without_a_start_is_told_once(parts):
