@@ -20,7 +20,9 @@ _TYPES = "application/json, text/plain, multipart/form-data or audio/*"
 
 async def read_request(http: HttpRequest) -> Request:
     """What the caller asks: body, query parameters and `Idempotency-Key` together, each field given once."""
-    request = _merge(await _from_body(http), _from_fields(http.query_params.multi_items()))
+    request = await _from_body(http)
+    if in_query := http.query_params.multi_items():
+        request = _merge(request, _from_fields(in_query))
     keys = http.headers.getlist("Idempotency-Key")
     if not keys:
         return request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,7 @@ class BridgeSettings(BaseSettings):
         return self.keys_file or default_keys_file()
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`."""
     try:

@@ -21,6 +21,12 @@ class State(TypedDict):
     waiting: Waiting
 
 
+def opened(request: Request) -> State:
+    """All of it; without a dependency, each of which FastAPI takes as long to solve as a route to be found."""
+    state: State = request.scope["state"]
+    return state
+
+
 async def _settings(request: Request) -> BridgeSettings:
     settings: BridgeSettings = request.state.settings
     return settings

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi import Request as HttpRequest
 
 from agent.contract.limits import Limits
 from agent.contract.lookup import Found
 from agent.contract.messages import Request, StreamOptions
 from agent.contract.terms import AudioFormat, ReplyMode, Status
-from bridge.access.access import CallerDep
+from bridge.access.access import caller_of, check_access
 from bridge.answers import in_json, in_speech
 from bridge.errors import NotAcceptable, failed
 from bridge.forms import read_request
@@ -20,7 +20,7 @@ from bridge.openapi import ASK_PATH, ASK_RESPONSES
 from bridge.progress import Progress
 from bridge.speech import SpeechStream
 from bridge.sse import EventStream
-from bridge.state import AgentDep, SettingsDep, WaitingDep
+from bridge.state import opened
 from bridge.streaming import Live
 from bridge.workers.roll import Key
 
@@ -29,10 +29,7 @@ _FORMATS = {kind.media_type: kind for kind in AudioFormat}
 router = APIRouter(tags=["ask"])
 
 
-@router.post(ASK_PATH, summary="Ask the agent", responses=ASK_RESPONSES, response_model=None)
-async def ask(
-    http: HttpRequest, caller: CallerDep, agent: AgentDep, waiting: WaitingDep, settings: SettingsDep
-) -> Response:
+async def ask(http: HttpRequest) -> Response:
     """Ask by text or by voice; be answered in text, in speech, or both.
 
     The same `Idempotency-Key` again is the same request: it is not asked twice, and has the same answer. Whoever
@@ -43,12 +40,14 @@ async def ask(
     its chunk as base64 in `data`, and last, always, `reply`. As speech with `stream.audio` it begins with the first
     sentence; where the run fails after that, the connection breaks off.
     """
+    caller, bridge = caller_of(http), opened(http)
     asked = await read_request(http)
     key = Key(caller.client, asked.id or uuid.uuid4().hex)
     http.state.request_id = key.id
     later = prefers_async(http.headers.getlist("Prefer"))
     media_type = _media_type(http.headers.get("Accept"), (JSON,) if later else _offers(asked))
-    limits = agent.info.limits if agent.info else Limits()
+    info, waiting, settings = bridge["agent"].info, bridge["waiting"], bridge["settings"]
+    limits = info.limits if info else Limits()
     update = {
         "id": key.id,
         "deadline_ms": min(asked.deadline_ms or settings.deadline_ms, limits.max_deadline_ms),
@@ -58,12 +57,26 @@ async def ask(
     if later:
         return _accepted(http, await waiting.begin(request, key), key)
     if request.stream:
-        form = EventStream(request) if media_type == SSE else SpeechStream(request, agent.info)
+        form = EventStream(request) if media_type == SSE else SpeechStream(request, info)
         return Live(form, request, key, waiting, agent=settings.agent)
     reply = await waiting.ask(request, key, http.receive)
     if reply.status is not Status.OK:
         return failed(reply)
     return in_json(reply) if media_type == JSON else in_speech(reply)
+
+
+# The first of the two is what runs: to solve the dependencies of the other, which is there to be documented, takes
+# FastAPI longer than all that is done here.
+router.add_route(ASK_PATH, ask, methods=["POST"], include_in_schema=False)
+router.add_api_route(
+    ASK_PATH,
+    ask,
+    methods=["POST"],
+    summary="Ask the agent",
+    dependencies=[Depends(check_access)],
+    responses=ASK_RESPONSES,
+    response_model=None,
+)
 
 
 def _offers(asked: Request) -> tuple[str, ...]:
