@@ -31,8 +31,8 @@ class ArrivingClip:
         self._max_s = max_s
         self._file = bytearray()
         self._begins: Beginning | None = None
-        self._written = format is AudioFormat.WAV
-        if not self._written:
+        self._has_header = format is AudioFormat.WAV
+        if not self._has_header:
             if sample_rate is None:
                 raise ValueError("samples alone do not say how many make a second")
             self._begins = Beginning(WavFormat(Codec.PCM, channels, sample_rate, 16), WAV_HEADER_BYTES, None)
@@ -67,7 +67,7 @@ class ArrivingClip:
         """
         if self._begins is None:
             raise cannot_begin()
-        if not self._written:
+        if not self._has_header:
             self._file[:WAV_HEADER_BYTES] = wav_header(self._begins.format, self._heard - WAV_HEADER_BYTES)
         with memoryview(self._file) as file:
             return bytes(file[: self._heard])

@@ -155,9 +155,7 @@ def _all(settings: BaseSettings, defaults: BaseSettings) -> Iterator[Setting]:
         yield Setting(name, _text(value), _text(default), _one_line(meaning))
 
 
-def _leaves(
-    values: BaseModel, defaults: BaseModel, *path: str
-) -> Iterator[tuple[tuple[str, ...], str, Any, Any]]:
+def _leaves(values: BaseModel, defaults: BaseModel, *path: str) -> Iterator[tuple[tuple[str, ...], str, Any, Any]]:
     meanings = field_docs(type(values))
     for name in type(values).model_fields:
         value, default = getattr(values, name), getattr(defaults, name)

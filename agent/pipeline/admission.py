@@ -173,7 +173,7 @@ class Admission:
 
     def _tell_soon(self, run: Run) -> None:
         """Tells `run` how it stands, at once, and from now on all of them as long as there is a queue."""
-        if run.is_read:
+        if run.is_followed:
             self._tell(run, self.standing(run))
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_TELL_INTERVAL_S, self._tell_all)

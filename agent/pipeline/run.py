@@ -66,7 +66,7 @@ class Run:
         if self._cancelled:
             return
         self._cancelled = reason
-        self._draft.heard_text = self._heard(played)
+        self._draft.heard_text = self._speech.heard(played) if self._speech else None
         if self._performing:
             self._performing.cancel()
 
@@ -122,9 +122,9 @@ class Run:
             self._speech.write(piece)
 
     @property
-    def is_read(self) -> bool:
+    def is_followed(self) -> bool:
         """Whether somebody hears of the answer before its end."""
-        return self._teller.heard
+        return self._teller.is_followed
 
     async def _pass_in(self, turn: AbstractAsyncContextManager[None], stages: Stages) -> None:
         async with turn:
@@ -187,14 +187,6 @@ class Run:
         self._teller.tell(start)
         with self._teller.during(stage):
             yield
-
-    def _heard(self, played: Played | None) -> str | None:
-        """How much of the answer was heard; by the clock, where nobody says, and it was played as it came."""
-        speech = self._speech
-        if speech is None or (played is None and speech.first_played_ms is None):
-            return None
-        since_first_ms = self._teller.elapsed_ms - (speech.first_played_ms or 0.0)
-        return (played or Played(since_first_ms)).of(speech.said)
 
     @property
     def _left_s(self) -> float:

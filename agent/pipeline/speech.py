@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.audio import Audio
-from agent.audio.formats import Encoded, chunks, encode
+from agent.audio.formats import encode
 from agent.contract.base64 import encode_base64
 from agent.contract.events import EventType
 from agent.contract.messages import VoiceOptions
 from agent.contract.reply import AudioBody
-from agent.contract.terms import AudioFormat, Stage
+from agent.contract.terms import Stage
 from agent.errors import EngineError
-from agent.pipeline.played import Said
+from agent.pipeline.ahead import Ahead
+from agent.pipeline.played import Played, Said
 from agent.pipeline.sentences import Sentences
-from agent.pipeline.telling import Listener, Teller
+from agent.pipeline.telling import Teller
 from agent.pipeline.voice import Voice
 from agent.speech_text import speech_text
 
@@ -35,9 +36,9 @@ class Spoken:
     text: str
     """What was said, as it was said."""
     seconds: float
-    """Work of the engine."""
+    """Work of the engine [s]."""
     first_audio_ms: float
-    """From the arrival of the request to the first sound."""
+    """From the arrival of the request to the first sound [ms]."""
     engine: str
 
 
@@ -47,10 +48,8 @@ class Speech:
     def __init__(self, voice: Voice, teller: Teller) -> None:
         self._voice = voice
         self._teller = teller
-        self.said: list[Said] = []
-        """What was spoken so far, in order."""
-        self.first_played_ms: float | None = None
-        """When the first chunk went out, since the arrival of the request."""
+        listener = teller.listener
+        self._ahead = Ahead(listener, teller, voice.options) if listener and listener.audio else None
         self._restart()
 
     def write(self, piece: str) -> None:
@@ -77,7 +76,7 @@ class Speech:
             raise EngineError(
                 Stage.TTS, "there is nothing in the text that could be said", reason=UNSAYABLE, retriable=False
             )
-        self._teller.tell(EventType.TTS_END, chunks=self._chunks if self._teller.plays else None)
+        self._teller.tell(EventType.TTS_END, chunks=self._ahead.chunks if self._ahead else None)
         body = self.ahead
         if body is None:
             body = await asyncio.to_thread(_joined, self._pieces, self._voice.options)
@@ -86,14 +85,15 @@ class Speech:
     @property
     def ahead(self) -> AudioBody | None:
         """What went ahead of the reply so far; None where nothing did."""
-        if not self._chunks:
-            return None
-        return AudioBody(
-            format=self._voice.options.format,
-            sample_rate=self._rate,
-            duration_ms=round(self._duration_ms),
-            chunks=self._chunks,
-        )
+        return self._ahead.body if self._ahead else None
+
+    def heard(self, played: Played | None) -> str | None:
+        """How much of the answer was heard; by the clock, where nobody says, and it was played as it came."""
+        if played is None:
+            if self._ahead is None or self._ahead.first_ms is None:
+                return None
+            played = Played(self._teller.elapsed_ms - self._ahead.first_ms)
+        return played.of(self._said)
 
     async def close(self) -> None:
         """Says nothing more."""
@@ -107,14 +107,11 @@ class Speech:
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._texts: list[str] = []
         self._pieces: list[Audio] = []
-        self._chunks = 0
-        self._rate = 0
+        self._said: list[Said] = []
         self._seconds = 0.0
-        self._duration_ms = 0.0
         self._first_ms: float | None = None
         self._engine = ""
         self._sentence = 0
-        self.said.clear()
         self._speaking = asyncio.create_task(self._speak(), name="speech")
 
     def _put(self, sentences: Iterable[str]) -> None:
@@ -134,16 +131,19 @@ class Speech:
         said = await self._in_words(sentence)
         audio = await self._sound(sentence, said) if said else None
         if audio is None:
-            self.said.append(Said(sentence))
+            self._said.append(Said(sentence))
             return
         if self._first_ms is None:
             self._first_ms = self._teller.elapsed_ms
         self._texts.append(said)
-        if self._teller.listener and self._teller.plays:
-            await self._play(sentence, audio, self._teller.listener)
+        duration_ms = audio.duration_s * 1_000
+        if self._ahead is None:
+            self._pieces.append(audio)
+            self._said.append(Said(sentence, duration_ms))
             return
-        self._pieces.append(audio)
-        self.said.append(Said(sentence, audio.duration_s * 1_000))
+        made = await self._ahead.cut(audio)
+        self._said.append(Said(sentence, duration_ms, self._ahead.chunks + len(made) - 1))
+        await self._ahead.play(made, sentence.strip())
 
     async def _in_words(self, sentence: str) -> str:
         """What a person would say; empty where there is nothing to say."""
@@ -171,24 +171,6 @@ class Speech:
         self._engine = uttered.engine
         return uttered.audio
 
-    async def _play(self, sentence: str, audio: Audio, listener: Listener) -> None:
-        """Sends it ahead."""
-        options, duration_ms = self._voice.options, audio.duration_s * 1_000
-        made = await asyncio.to_thread(
-            lambda: list(chunks(audio, options.format, sample_rate=options.sample_rate, max_bytes=listener.chunk_bytes))
-        )
-        self.said.append(Said(sentence, duration_ms, self._chunks + len(made) - 1))
-        self._duration_ms += duration_ms
-        text: str | None = sentence.strip()
-        for chunk in made:
-            if self.first_played_ms is None:
-                self.first_played_ms = self._teller.elapsed_ms
-            listener.play(self._chunks, chunk.data, _content_type(options.format, chunk))
-            self._teller.tell(EventType.AUDIO, chunk=self._chunks, bytes=len(chunk.data), text=text)
-            self._rate, text = chunk.sample_rate, None
-            self._chunks += 1
-            await listener.room(chunk.duration_ms / 1_000)
-
 
 def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:
     whole = Audio.joined(pieces)
@@ -199,9 +181,3 @@ def _joined(pieces: list[Audio], options: VoiceOptions) -> AudioBody:
         sample_rate=encoded.sample_rate,
         duration_ms=round(whole.duration_s * 1_000),
     )
-
-
-def _content_type(kind: AudioFormat, chunk: Encoded) -> str:
-    if kind is AudioFormat.PCM:  # says nothing of itself
-        return f"{kind.media_type};rate={chunk.sample_rate};channels=1"
-    return kind.media_type

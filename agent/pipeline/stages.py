@@ -26,7 +26,9 @@ class Heard:
 
     transcript: Transcript
     seconds: float
+    """From the end of the clip to the transcript [s]."""
     clip_s: float
+    """Length of the clip [s]."""
     engine: str
 
 
@@ -36,9 +38,13 @@ class Answer:
 
     text: str
     end: Delta
+    """The last piece, with what the engine counted."""
     first_token_s: float
+    """From the question to the first piece [s]."""
     seconds: float
+    """From the question to the last piece [s]."""
     window: int | None
+    """Of the model [tokens]; None where the engine does not say."""
     engine: str
 
 
@@ -46,8 +52,8 @@ class Writer(Protocol):
     """Who gets an answer piece by piece."""
 
     @property
-    def is_read(self) -> bool:
-        """Whether somebody reads the answer as it is written: then it is not begun again."""
+    def is_followed(self) -> bool:
+        """Whether somebody reads or hears the answer as it is written: then it is not begun again."""
 
     async def began(self) -> None:
         """The answer begins; also where it begins again, after a crash."""
@@ -138,7 +144,7 @@ class Stages:
                 raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
             return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label)
 
-        return await twice(once, unless=lambda: writer.is_read and first is not None)
+        return await twice(once, unless=lambda: writer.is_followed and first is not None)
 
     def voice(self, request: Request, language: str | None) -> Voice:
         """Who says the answer to `request`; `language` is the one its clip was heard in."""

@@ -63,14 +63,9 @@ class Teller:
         return (time.monotonic() - self._arrived) * 1_000
 
     @property
-    def heard(self) -> bool:
+    def is_followed(self) -> bool:
         """Whether somebody hears of the run before its end."""
         return self.listener is not None and (self.listener.events or self.listener.audio)
-
-    @property
-    def plays(self) -> bool:
-        """Whether somebody wants the speech in chunks."""
-        return self.listener is not None and self.listener.audio
 
     def tell(self, event: EventType, **details: Any) -> None:
         """Gives `event`, with those of its fields that belong to it, to whoever listens."""

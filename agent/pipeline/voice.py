@@ -28,7 +28,7 @@ class Utterance(NamedTuple):
 
     audio: Audio
     seconds: float
-    """Work of the engine; next to none where it was said before."""
+    """Work of the engine [s]; next to none where it was said before."""
     engine: str
 
 

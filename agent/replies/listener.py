@@ -21,7 +21,7 @@ _OF_ITS_LENGTH = 0.8
 """However short the chunks are, they never come more slowly than they are played."""
 
 
-class _Ahead:
+class _Pacing:
     """How fast many small chunks go out: a broker keeps only so many for a caller that reads slowly.
 
     What passes that is lost, and the terminal reply with it.
@@ -49,7 +49,7 @@ class Listener:
         self._topics = topics
         self._reply_topic = reply_topic
         self._heard = True
-        self._ahead = _Ahead()
+        self._pacing = _Pacing()
         self._last: Future[Delivery] | None = None
         self.events = wanted is not None and wanted.text
         self.audio = wanted is not None and wanted.audio
@@ -78,7 +78,7 @@ class Listener:
         """Returns once another chunk may follow the one that was played, which sounds for `chunk_s`."""
         if self._last and self._mqtt.outbox_bytes > _SPEECH_WAITS_AT_BYTES:
             await asyncio.wait({self._last})
-        await self._ahead.turn(chunk_s)
+        await self._pacing.turn(chunk_s)
 
     def _sent(self, outcome: Future[Delivery]) -> None:
         if not outcome.cancelled() and outcome.result() is Delivery.NO_SUBSCRIBERS:

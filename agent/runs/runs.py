@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agent.contract.errors import ContractError
@@ -24,23 +23,14 @@ from agent.pipeline.telling import Teller
 from agent.replies.replies import Replies
 from agent.runs.answers import Answers
 from agent.runs.revival import revived
+from agent.runs.unwritten import Unwritten
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_AT_ONCE_BYTES = 256 * 1024
 _MAX_REPLY_TOPICS = 4
 """One request may have its reply sent to this many topics, by being sent again; each costs a whole reply."""
-
-
-@dataclass
-class _Unwritten:
-    """A request that a crash would still lose, and who is told once it does not."""
-
-    messages: list[Message] = field(default_factory=list)
-    being_written: bool = False
-    """Whether the journal has begun with it."""
 
 
 class Runs:
@@ -63,9 +53,8 @@ class Runs:
         self._stages = stages
         self._replies = replies
         self._answers = Answers(agent=agent, journal=journal, replies=replies)
-        self._ack = ack
         self._on_change = on_change
-        self._unwritten: dict[RunKey, _Unwritten] = {}
+        self._unwritten = Unwritten(journal, ack)
         self._afterwards: dict[RunKey, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -85,7 +74,7 @@ class Runs:
         self._journal.check()
         run = self._run(admitted, live=live)
         self._admission.admit(run, instead_of=instead_of)
-        self._unwritten[run.key] = _Unwritten([message] if message else [])
+        self._unwritten.add(run.key, message)
         task = self._start(self._take_on(run, first=not (message and message.redelivered)), run)
         if live:
             task.add_done_callback(lambda _: live.close())
@@ -95,12 +84,8 @@ class Runs:
         if len(run.reply_to | {to}) > _MAX_REPLY_TOPICS:
             raise Busy(f"{run.key} has its reply sent to enough topics", retry_after_ms=1_000, limit=_MAX_REPLY_TOPICS)
         run.reply_to.add(to)
-        if message is None:
-            return
-        if run.key in self._unwritten:
-            self._unwritten[run.key].messages.append(message)
-        else:
-            self._ack(message)
+        if message:
+            self._unwritten.join(run.key, message)
 
     def after(self, run: Run, do: Callable[[], None]) -> None:
         """Calls `do` once `run`, which is held, has its outcome."""
@@ -155,7 +140,7 @@ class Runs:
 
         One that is not there for the `first` time begins after that: it may have ended the agent before it was counted.
         """
-        writing = self._start(self._write_down(run), run)
+        writing = self._start(self._unwritten.write_down(run), run)
         turn = self._turn(run) if first else self._turn_again(run, writing)
         await self._see_through(run, turn, writing)
 
@@ -171,9 +156,9 @@ class Runs:
     ) -> None:
         async with self._held(run):
             error = await self._perform(run, turn)
-            unwritten = await writing if writing else None
-            if unwritten:
-                self._answers.refuse(run, unwritten)
+            unrecorded = await writing if writing else None
+            if unrecorded:
+                self._answers.refuse(run, unrecorded)
             else:
                 await self._answers.give(run, error)
 
@@ -196,9 +181,7 @@ class Runs:
     @asynccontextmanager
     async def _turn(self, run: Run) -> AsyncIterator[None]:
         async with self._admission.turn(run):
-            unwritten = self._unwritten.get(run.key)
-            if not unwritten or unwritten.being_written:
-                self._journal.begun(run.key)
+            self._unwritten.begun(run.key)
             yield
 
     @asynccontextmanager
@@ -210,27 +193,6 @@ class Runs:
             with suppress(StorageError):  # a run that cannot be counted is better than none
                 await self._journal.begun(run.key)
             yield
-
-    async def _write_down(self, run: Run) -> StorageError | None:
-        """Journal first, then the acknowledgement; a run that cannot be written down ends."""
-        current_run.set(str(run.key))
-        if len(run.admitted.clip or b"") > _AT_ONCE_BYTES:
-            await asyncio.to_thread(lambda: run.admitted.digest)  # which the journal asks for, and takes milliseconds
-        else:
-            await asyncio.sleep(0)  # one that begins at once has done so now: one commit has both
-        unwritten = self._unwritten[run.key]
-        unwritten.being_written = True
-        error: StorageError | None = None
-        try:
-            await self._journal.admit(run.admitted, begun=run.begun)
-        except StorageError as exc:
-            error = exc
-            run.cancel()
-        finally:
-            del self._unwritten[run.key]
-        for message in unwritten.messages:
-            self._ack(message)
-        return error
 
     async def _perform(self, run: Run, turn: AbstractAsyncContextManager[None]) -> ContractError | None:
         """The boundary: only the agent's own end stops it otherwise."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from agent.speech_text.blocks import Line
 
 _PLURAL = re.compile(r"(?<=[a-z])\((e?s)\)")
 _BRACKETS = re.compile(r"[()\[\]]+")
@@ -18,17 +19,6 @@ _LEADING = re.compile(r"\A[\s,;:.!?/]+(?=\w)")
 _STOPS = ".!?…:;,。！？：；，、۔؟।"
 _LAST_OF_LATIN = "\u024f"
 _SHORT = 60
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """A line as it is said."""
-
-    text: str
-    alone: bool = False
-    """The voice stops before it: an item, a heading, the row of a table."""
-    last: bool = False
-    """The voice stops after it."""
 
 
 def paused(text: str) -> str:
@@ -51,8 +41,11 @@ def _strongest(found: re.Match[str]) -> str:
     return next((mark for mark in ".:;" if mark in run), ",")
 
 
-def joined(lines: Iterable[Spoken]) -> str:
-    """One line of those that say something, with stops where the voice goes down and a pause after a short line."""
+def joined(lines: Iterable[Line]) -> str:
+    """One line of those that say something, as they are said.
+
+    The voice stops before one that stands alone and after one that is the last, and pauses after a short one.
+    """
     said: list[str] = []
     ended = True
     for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from agent.speech_text.addresses import said_addresses
 from agent.speech_text.blocks import Line, lines
@@ -10,7 +11,7 @@ from agent.speech_text.formulas import said_formulas
 from agent.speech_text.inline import without_markup
 from agent.speech_text.language import Language
 from agent.speech_text.languages import language_of
-from agent.speech_text.pauses import Spoken, joined, paused
+from agent.speech_text.pauses import joined, paused
 from agent.speech_text.signs import said_signs, without_pictures
 from agent.speech_text.thoughts import without_thoughts
 
@@ -29,7 +30,7 @@ def speech_text(text: str, *, language: str | None = None) -> str:
     """
     heard = without_thoughts(text)
     words = language_of(language, heard)
-    return joined(Spoken(_said(line, words), line.alone, line.last) for line in lines(heard, words))
+    return joined(replace(line, text=_said(line, words)) for line in lines(heard, words))
 
 
 def _said(line: Line, words: Language) -> str:

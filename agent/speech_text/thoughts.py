@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|tool_call|tool_code|script|style"
+TAGS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|tool_call|tool_code"
+"""Names of the tags that a model puts around what is not for the listener, as a pattern."""
+
+_NAMES = f"{TAGS}|script|style"
 _BLOCK = re.compile(rf"<({_NAMES})\b[^<>]{{0,200}}>.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
 _END_OF_BLOCK = re.compile(rf"\A.*</(?:{_NAMES})\s*>", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.pipeline.sentences.signs import CLOSING, DIVIDING, DIVIDING_ANYWHERE, ENDING, ENDING_ANYWHERE
+from agent.speech_text.thoughts import TAGS
 
-_THOUGHTS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|tool_call|tool_code"
-TAG = re.compile(rf"<(?P<end>/?)(?P<name>{_THOUGHTS})>", re.IGNORECASE)
+TAG = re.compile(rf"<(?P<end>/?)(?P<name>{TAGS})>", re.IGNORECASE)
 """What a model puts around that which is not for the listener."""
 
 _MARKER = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{2,4})(?:[.)]|\.\))")

@@ -29,7 +29,6 @@ _YEAR_BEFORE = re.compile(
     r"January|February|March|April|May|June|July|August|September|October|November|December)[\s-]\Z"
 )
 _YEAR_AFTER = re.compile(r"\s(?:AD|BC|CE|BCE)\b")
-_LIST_OF_NUMBERS = re.compile(r"(?<=[0-9]),(?=[0-9])")
 _SERIAL = re.compile(r"(?<=[^\W\d_])-(?=[0-9])")
 _PLAIN = re.compile(NUMBER)
 
