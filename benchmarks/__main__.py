@@ -11,6 +11,7 @@ from agent.signals import until_signalled
 from benchmarks import (
     arriving,
     burst,
+    callers,
     engines,
     first_audio,
     journal,
@@ -25,7 +26,7 @@ from benchmarks import (
 )
 
 _BENCHMARKS: tuple[ModuleType, ...] = (
-    *(round_trip, payload, first_audio, load, stt, memory, arriving, prefix, neighbour),
+    *(round_trip, callers, payload, first_audio, load, stt, memory, arriving, prefix, neighbour),
     *(journal, burst, engines, short_clips),
 )
 

@@ -47,5 +47,6 @@ async def broker(broker_folder):
 
 
 def pytest_configure():
-    """What is started by `nohup` ignores hang-ups, and so would every program that the tests start."""
+    """What is started by `nohup`, or with `&`, ignores signals, and so would every program that the tests start."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

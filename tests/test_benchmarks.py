@@ -76,6 +76,19 @@ async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
 
 
 @pytest.mark.anyio
+async def test_clips_are_read_as_they_were_sent_in_every_form(tmp_path):
+    _, report = await measured("payload", "--quick", folder=tmp_path)
+    told = [result.get("reader") or result["form"] for result in report["results"]]
+    assert told == [*2 * ["json + base64", "EdgeVoice"], "base64 in JSON", "raw bytes"]
+
+
+@pytest.mark.anyio
+async def test_callers_who_wait_are_all_answered(tmp_path):
+    _, report = await measured("callers", "--quick", "--callers", "20", folder=tmp_path)
+    assert [(result["callers"], result["errors"]) for result in report["results"]] == [(20, 0), (20, 0)]
+
+
+@pytest.mark.anyio
 async def test_a_quick_look_at_the_journal_compares_it_with_none(tmp_path):
     shown, report = await measured("journal", "--quick", "--seconds", "0.05", folder=tmp_path)
     assert shown.count("; aim ") == 2
