@@ -33,6 +33,8 @@ class PocketSphinxOptions(EngineOptions):
     """Words considered at once; -1 for no limit, 5 goes well with 3000 states."""
     live_sessions: int = Field(default=2, ge=0, le=16)
     """Clips heard at once while they arrive; each takes 100 MB from the moment on that it is needed. 0 for none."""
+    live_second_look: bool = False
+    """Whether each is looked at once more when it ends: 2 words of 100 fewer are wrong; one of 3 s waits 70 ms more."""
 
 
 class PocketSphinx:
@@ -44,6 +46,7 @@ class PocketSphinx:
     def __init__(self, options: PocketSphinxOptions, models_dir: Path) -> None:
         self._options = options
         self._decoders = [self._new_decoder()]
+        self._live_decoders: list[SphinxDecoder] = []
         self.sessions = options.live_sessions
 
     @classmethod
@@ -74,7 +77,7 @@ class PocketSphinx:
         _check_language(language)
         if cancelled() or not len(audio.samples):
             return Transcript("")
-        decoder = self._take_decoder()
+        decoder = self._decoders.pop() if self._decoders else self._new_decoder()
         heard = decoder.hear(audio.resampled(RATE_HZ).pcm16(), cancelled=cancelled)
         self._decoders.append(decoder)  # one that failed is not asked again
         return Transcript(heard, "en")
@@ -82,19 +85,20 @@ class PocketSphinx:
     def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> SphinxListening:
         """Begins to hear a clip, with a decoder that is its own until it ends."""
         _check_language(language)
-        return SphinxListening(self._take_decoder(), self._decoders.append, cancelled)
+        second_look = self._options.live_second_look
+        decoder = self._live_decoders.pop() if self._live_decoders else self._new_decoder(second_look=second_look)
+        return SphinxListening(decoder, self._live_decoders.append, cancelled)
 
     def close(self) -> None:
         """Frees the model."""
         self._decoders.clear()
+        self._live_decoders.clear()
 
-    def _take_decoder(self) -> SphinxDecoder:
-        return self._decoders.pop() if self._decoders else self._new_decoder()
-
-    def _new_decoder(self) -> SphinxDecoder:
+    def _new_decoder(self, *, second_look: bool = True) -> SphinxDecoder:
         return SphinxDecoder(
             max_states_per_frame=self._options.max_states_per_frame,
             max_words_per_frame=self._options.max_words_per_frame,
+            second_look=second_look,
         )
 
 
