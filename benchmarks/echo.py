@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import signal
 import sys
@@ -17,7 +19,7 @@ from benchmarks.paho_client import QOS, subscribed
 
 REPLY_BYTES = 500
 """About what the agent's reply to a line of text has."""
-_ID = re.compile(rb'"id":"([^"]+)"')
+_ID = re.compile(rb'"id": ?"([^"]+)"')
 _WORDS = 400
 
 
@@ -32,6 +34,8 @@ class Echo(BaseModel):
     """Whom it answers."""
     tuned: bool = True
     """Whether the kernel is told not to wait; else paho is as it comes."""
+    reads_clips: bool = False
+    """Whether it reads the clip of each question first, by the standard library."""
 
     @property
     def topics(self) -> Topics:
@@ -46,6 +50,8 @@ def main() -> None:
     before, after = Reply(id="-", status=Status.OK, text="." * _WORDS, agent=echo.name).encode().split(b"-", 1)
 
     def send_back(question: bytes) -> None:
+        if echo.reads_clips:
+            base64.b64decode(json.loads(question)["audio"], validate=True)
         found = _ID.search(question)
         assert found
         client.publish(topics.reply(echo.client, found[1].decode()), before + found[1] + after, QOS)

@@ -1,9 +1,10 @@
 """A clip's way in: base64 in JSON as EdgeVoice and as the standard library read it, and the same clip as it is.
 
 First the two readers, in this process: from a message's bytes to those of the clip, 3 s, 30 s and 10 minutes of it.
-Then the whole way of 30 s, from the caller's WAV to the agent's reply, as base64 in JSON made by the standard library
-and as raw bytes. The clip is silent there, so that the agent reads it, writes it down and looks for speech in it, but
-bothers no engine: what differs is the way alone.
+Then the whole way of 30 s, from the caller's WAV to the reply, as base64 in JSON made by the standard library and as
+raw bytes. The clip is silent there, so that the agent reads it, writes it down and looks for speech in it, but bothers
+no engine: what differs is the way alone. Beside it, what one would write first: JSON to a paho client that reads it by
+the standard library, and does nothing else before it replies; and as many raw bytes to one that does not read them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -27,11 +28,14 @@ from rich.table import Table
 from agent.audio import Audio, encode_wav
 from agent.contract.spoken import read_request
 from agent.contract.terms import Operation, ReplyMode
+from agent.contract.topics import Topics
 from agent.stack import DEMO_USER, Part, Stack, StackSettings
 from benchmarks.command import add_usual, introduced, main, table
-from benchmarks.device import Device
+from benchmarks.device import Device, Heard
+from benchmarks.echo import Echo
 from benchmarks.metered import cpu_s
 from benchmarks.outcome import Outcome, Verdict
+from benchmarks.peers import echoing
 from benchmarks.plot import Chart
 from benchmarks.process_memory import Memory
 from benchmarks.rounds import in_turn, ratio
@@ -41,9 +45,12 @@ LENGTHS_S = (3, 30, 600)
 AIM_DECODED = 10.0
 """How many times as fast, at least, 10 minutes are to be decoded."""
 AIM_RAW = 3.0
-"""How many times as fast, at least, 30 s are to go as raw bytes."""
+"""How many times as fast, at least, 30 s are to go as raw bytes as they do with json + base64 at both ends."""
 _STANDARD, _OURS = "json + base64", "EdgeVoice"
-_JSON, _RAW = "base64 in JSON", "raw bytes"
+_BOTH_ENDS, _JSON, _RAW = "json + base64 at both ends", "base64 in JSON, EdgeVoice", "raw bytes, EdgeVoice"
+_OF_AGENT = (_JSON, _RAW)
+_ANY_BYTES = "raw bytes, bare paho echo"
+_READER, _ECHO = Echo(name="reader", reads_clips=True), Echo(name="echo")
 _GIVE_BACK = ctypes.CDLL(None).malloc_trim
 _NO_SPEECH = "no_speech"
 _IDS = 32
@@ -73,8 +80,8 @@ class Sent:
     clip_s: int
     ms: list[float]
     """Of each round."""
-    agent_cpu_ms: float
-    """Of the agent's process, a clip."""
+    reader_cpu_ms: float
+    """Of the process that reads it, a clip."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +99,8 @@ async def run(arguments: argparse.Namespace) -> int:
     with console.status("Sending ..."):
         sent = await _sent(LENGTHS_S[1], rounds, failures)
     longest = {one.reader: one.ms for one in decoded if one.clip_s == lengths_s[-1]}
-    raw = ratio(sent[0].ms, sent[1].ms)
+    by_form = {one.form: one.ms for one in sent}
+    raw = ratio(by_form[_BOTH_ENDS], by_form[_RAW])
     return Outcome(
         "payload",
         {"rounds": rounds},
@@ -110,7 +118,7 @@ async def run(arguments: argparse.Namespace) -> int:
                 " x",
                 at_least=True,
             ),
-            Verdict(f"{LENGTHS_S[1]} s there and back, {_JSON} by {_RAW}", raw, AIM_RAW, " x", at_least=True),
+            Verdict(f"{LENGTHS_S[1]} s there and back, {_BOTH_ENDS} by {_RAW}", raw, AIM_RAW, " x", at_least=True),
         ],
         failures=failures,
     ).tell(console, arguments.folder)
@@ -144,23 +152,34 @@ def _grew_mib(read: Read, message: bytes) -> float:
 
 async def _sent(clip_s: int, rounds: int, failures: list[str]) -> list[Sent]:
     wav = encode_wav(Audio(np.zeros(RATE_HZ * clip_s, np.float32), RATE_HZ))
-    async with Stack(StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))) as stack:
-        topics, agent = stack.topics, stack.pid(Part.AGENT)
-        with Device.connected(stack.mqtt(), topics) as device:
-            ways: dict[str, Callable[[str], Awaitable[Any]]] = {
-                _JSON: lambda name: device.send(topics.request(DEMO_USER, Operation.CHAT), _in_json(name, wav)),
-                _RAW: lambda name: device.send(topics.wav(DEMO_USER, name, ReplyMode.TEXT), wav),
+    async with (
+        Stack(StackSettings.scripted(parts=(Part.BROKER, Part.AGENT))) as stack,
+        echoing(stack, _READER) as reader,
+        echoing(stack, _ECHO) as echo,
+    ):
+        with (
+            Device.connected(stack.mqtt(), stack.topics) as device,
+            Device.connected(stack.mqtt(), _READER.topics) as of_reader,
+            Device.connected(stack.mqtt(), _ECHO.topics) as of_echo,
+        ):
+            chat = partial(Topics.request, client=DEMO_USER, operation=Operation.CHAT)
+            ways: dict[str, Callable[[str], Awaitable[Heard]]] = {
+                _BOTH_ENDS: lambda name: of_reader.send(chat(_READER.topics), _in_json(name, wav)),
+                _JSON: lambda name: device.send(chat(stack.topics), _in_json(name, wav)),
+                _ANY_BYTES: lambda name: of_echo.send(chat(_ECHO.topics), b'{"id":"%b"}' % name.encode() + wav),
+                _RAW: lambda name: device.send(stack.topics.wav(DEMO_USER, name, ReplyMode.TEXT), wav),
             }
+            pids = {**dict.fromkeys(ways, stack.pid(Part.AGENT)), _BOTH_ENDS: reader, _ANY_BYTES: echo}
             took_ms: dict[str, list[float]] = {form: [] for form in ways}
             used_s = dict.fromkeys(ways, 0.0)
             for number in range(-1, rounds):  # the first one pays for imports and caches
                 for form in in_turn(ways, number):
-                    before_s, began = cpu_s(agent), perf_counter()
+                    before_s, began = cpu_s(pids[form]), perf_counter()
                     heard = await ways[form](uuid.uuid4().hex)
                     if number >= 0:
                         took_ms[form].append(1_000 * (perf_counter() - began))
-                        used_s[form] += cpu_s(agent) - before_s
-                    if heard.reply.get("error", {}).get("code") != _NO_SPEECH:
+                        used_s[form] += cpu_s(pids[form]) - before_s
+                    if form in _OF_AGENT and heard.reply.get("error", {}).get("code") != _NO_SPEECH:
                         failures.append(f"{form}: {json.dumps(heard.reply)[:300]}")
     return [Sent(form, clip_s, took_ms[form], 1_000 * used_s[form] / rounds) for form in ways]
 
@@ -193,9 +212,9 @@ def _decoding(decoded: list[Decoded]) -> Table:
 
 
 def _sending(sent: list[Sent]) -> Table:
-    shown = table("There and back", ("clip", "form"), ("p50 ms", "agent's CPU ms"))
+    shown = table("There and back", ("clip", "form"), ("p50 ms", "reader's CPU ms"))
     for one in sent:
-        shown.add_row(f"{one.clip_s} s", one.form, f"{statistics.median(one.ms):.2f}", f"{one.agent_cpu_ms:.1f}")
+        shown.add_row(f"{one.clip_s} s", one.form, f"{statistics.median(one.ms):.2f}", f"{one.reader_cpu_ms:.1f}")
     return shown
 
 

@@ -62,7 +62,7 @@ async def peers(directives: Mapping[str, str]) -> AsyncIterator[dict[Peer, Load]
         stack = await exits.enter_async_context(Stack(StackSettings.scripted(broker=directives)))
         demo, broker, agent = stack.mqtt(), (stack.pid(Part.BROKER),), stack.pid(Part.AGENT)
         paho, as_it_comes, before_bridge = [
-            await exits.enter_async_context(_echoing(stack, echo)) for echo in (_TUNED, _AS_IT_COMES, _OF_BRIDGE)
+            await exits.enter_async_context(echoing(stack, echo)) for echo in (_TUNED, _AS_IT_COMES, _OF_BRIDGE)
         ]
         app, app_port = await exits.enter_async_context(server(stack, "benchmarks.bare_app"))
         naive_asks = (demo.model_dump_json(), _TUNED.name)
@@ -92,7 +92,7 @@ async def peers(directives: Mapping[str, str]) -> AsyncIterator[dict[Peer, Load]
 
 
 @asynccontextmanager
-async def _echoing(stack: Stack, echo: Echo) -> AsyncIterator[int]:
+async def echoing(stack: Stack, echo: Echo) -> AsyncIterator[int]:
     """The process of an echo behind the stack's broker."""
     arguments = (echo.model_dump_json(), stack.mqtt(Part.AGENT.value).model_dump_json())
     async with AgentClient(stack.mqtt(), topics=echo.topics, client=DEMO_USER) as client:

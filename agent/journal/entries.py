@@ -10,6 +10,8 @@ from typing import NamedTuple
 from agent.contract.messages import HOW_IT_IS_ASKED, Request
 from agent.contract.terms import Operation
 
+_DIGEST_BYTES = 16
+
 
 class RunKey(NamedTuple):
     """What makes it one request, however often it is sent."""
@@ -45,10 +47,10 @@ class Admitted:
     @cached_property
     def digest(self) -> bytes:
         """Equal for two requests that ask the same, however they were sent and whenever they are wanted."""
-        digest = hashlib.blake2b(self.operation.value.encode(), digest_size=16)
+        digest = hashlib.sha256(self.operation.value.encode())  # for which processors have instructions
         digest.update(self.request.encode(without=HOW_IT_IS_ASKED))
         digest.update(self.clip or b"")
-        return digest.digest()
+        return digest.digest()[:_DIGEST_BYTES]
 
 
 class Answered(NamedTuple):
