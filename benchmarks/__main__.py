@@ -23,10 +23,11 @@ from benchmarks import (
     round_trip,
     short_clips,
     stt,
+    weights,
 )
 
 _BENCHMARKS: tuple[ModuleType, ...] = (
-    *(round_trip, callers, payload, first_audio, load, stt, memory, arriving, prefix, neighbour),
+    *(round_trip, callers, payload, first_audio, load, weights, stt, memory, arriving, prefix, neighbour),
     *(journal, burst, engines, short_clips),
 )
 
