@@ -214,6 +214,7 @@ ALLOWED: dict[str, set[str]] = {
 COMPANIONS = {
     f"agent.engines.{name}"
     for name in (
+        "at_pauses",
         "coqui_choices",
         "mlc_options",
         "mlc_process",

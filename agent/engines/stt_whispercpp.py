@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,11 +18,12 @@ from agent.audio import SILENCE_DBFS, Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import Stage
+from agent.engines.at_pauses import AtPauses
 from agent.engines.base import (
     CancelFlag,
     EngineOptions,
+    LiveSpeechToText,
     Segment,
-    SpeechToText,
     Transcript,
     all_cores_but_one,
     not_installed,
@@ -70,6 +72,8 @@ class WhisperCppOptions(EngineOptions):
     """Drop "Thanks for watching!", "[BLANK_AUDIO]" and the like where it is nearly silent or nobody seems to speak."""
     vad_model: Path | None = None
     """Path of a Silero VAD model in ggml format; with one, only stretches of speech are listened to."""
+    live_sessions: int = Field(default=2, ge=0, le=16)
+    """Clips heard at each pause while they arrive, so that the words are there once the end is found; 0 for none."""
 
     @model_validator(mode="after")
     def _keep_clips_apart(self) -> Self:
@@ -87,6 +91,7 @@ class WhisperCpp:
     def __init__(self, options: WhisperCppOptions, models_dir: Path) -> None:
         path, model = _whole(options, models_dir)
         self._options = options
+        self.sessions = options.live_sessions
         self._context = WhisperContext(
             path,
             use_gpu=options.device != "cpu",
@@ -149,6 +154,11 @@ class WhisperCpp:
             heard.language_probability,
             tuple(_within(segment, audio.duration_s) for segment in said),
         )
+
+    def listen(self, *, language: str | None, prompt: str, cancelled: CancelFlag) -> AtPauses:
+        """Begins to hear a clip, all of it anew at each pause."""
+        self._language(language)  # one that the model does not know is said now
+        return AtPauses(partial(self.transcribe, language=language, prompt=prompt, cancelled=cancelled))
 
     def close(self) -> None:
         """Frees the model."""
@@ -242,4 +252,4 @@ def _within(segment: Segment, duration_s: float) -> Segment:
     return Segment(segment.text.strip(), start_s, min(max(start_s, segment.end_s), duration_s))
 
 
-_: type[SpeechToText] = WhisperCpp
+_: type[LiveSpeechToText] = WhisperCpp

@@ -289,3 +289,19 @@ def cpu_s(pid: int) -> float:
     """What the process has worked so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+async def test_a_clip_that_arrives_is_understood_at_its_pauses(whisper):
+    stt = await whisper(live_sessions=1)
+    listening = await stt.listen(language=None, prompt="")
+    assert listening
+    for _ in range(2):
+        listening.feed(noise(1))
+        listening.feed(silence(0.5))
+    heard = await listening.finish()
+    assert heard.text == (await hear(stt, noise(3))).text == WORDS
+    assert heard.segments
+    strange = await stt.listen(language="tlh", prompt="")
+    with pytest.raises(EngineError) as caught:
+        await strange.finish()
+    assert caught.value.code is ErrorCode.BAD_REQUEST
