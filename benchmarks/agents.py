@@ -41,8 +41,5 @@ async def running(stack: Stack, name: str, make: Make, *, folder: Path) -> Async
 
     argv, log = [sys.executable, "-m", make.module], stack.folder / f"{name}.log"
     child = Child(f"the agent {name}", argv, log=log, env=env, ready=online, ready_timeout_s=_READY_TIMEOUT_S)
-    await child.start()
-    try:
+    async with child:
         yield topics
-    finally:
-        await child.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def introduced(doc: str | None) -> Console:
     return console
 
 
-def table(title: str, texts: tuple[str, ...], figures: tuple[str, ...], *, wrapped: bool = False) -> Table:
+def table(title: str, texts: tuple[str, ...], figures: Sequence[str], *, wrapped: bool = False) -> Table:
     """An empty table: first the columns of text, then those of figures, whose names may be `wrapped`."""
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in texts:

@@ -2,7 +2,7 @@
 
 `llama.cpp's own server` is the one inside xllamacpp, the library that EdgeVoice uses, so its kernels are the same;
 `python -m benchmarks.llama_servers PORT MODEL` is it alone. `llama_cpp.server` is that of llama-cpp-python, where this
-or `.venv-peers` has it (`make bench` compiles it there), as it comes.
+or `.venv-peers` has it (`make bench` compiles it there), with the agent's context and one thread, else as it comes.
 """
 
 from __future__ import annotations
@@ -50,11 +50,8 @@ async def serving(name: str, model: Path, *, folder: Path, python: Path | None =
     log = folder / f"{name.split(maxsplit=1)[0]}.log"
     ready = partial(_until_loaded, port, "/v1/models" if name == PYTHON else "/health")
     child = Child(name, argv, log=log, ready=ready, ready_timeout_s=_READY_TIMEOUT_S, grace_s=1.0)
-    await child.start()
-    try:
+    async with child:
         yield port
-    finally:
-        await child.stop()
 
 
 async def _until_loaded(port: int, path: str) -> None:

@@ -132,11 +132,8 @@ async def serving_naively(folder: Path, voice: str, *, kept: bool) -> AsyncItera
     argv = [sys.executable, "-m", "benchmarks.naive_server", settings.model_dump_json()]
     ready = partial(until_listening, settings.port)
     child = Child(name, argv, log=folder / f"{name}.log", ready=ready, ready_timeout_s=_READY_TIMEOUT_S, grace_s=1.0)
-    await child.start()
-    try:
+    async with child:
         yield settings.port
-    finally:
-        await child.stop()
 
 
 async def output_of_stage(library: str, given: bytes, model: str = "") -> bytes:

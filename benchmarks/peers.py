@@ -129,8 +129,5 @@ async def _running(
 ) -> AsyncIterator[int]:
     argv, log = [sys.executable, "-m", module, *arguments], stack.folder / f"{module}-{uuid.uuid4().hex[:8]}.log"
     child = Child(module, argv, log=log, env=env, ready=ready, ready_timeout_s=_READY_TIMEOUT_S)
-    await child.start()
-    try:
+    async with child:
         yield child.pid
-    finally:
-        await child.stop()

@@ -13,11 +13,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from agent import __version__
+from benchmarks import command
 from benchmarks.asking import Block
+
+_CASE = ("question", "in flight", "answered by")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,8 @@ def figures(case: Case, peer: str, blocks: Sequence[Block], *, floor: Sequence[F
 
 def table(title: str, results: Sequence[Figures]) -> Table:
     """The figures, case by case."""
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("question", "in flight", "answered by"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("p50 ms", "p99 ms", "replies/s", "x floor", "floor + ms", "failed"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    figures = ("p50 ms", "p99 ms", "replies/s", "x floor", "floor + ms", "failed")
+    shown = command.table(title, _CASE, figures)
     for case, group in groupby(results, key=lambda one: one.case):
         for number, one in enumerate(group):
             what = ("", "") if number else (case.question, str(case.in_flight))
@@ -88,12 +87,8 @@ def table(title: str, results: Sequence[Figures]) -> Table:
 
 def cpu_table(title: str, results: Sequence[Figures]) -> Table:
     """What a reply costs in CPU time, case by case."""
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("question", "in flight", "answered by"):
-        shown.add_column(name, no_wrap=True)
     processes = list(dict.fromkeys(name for one in results for name in one.cpu_us))
-    for name in (*processes, "together"):
-        shown.add_column(f"{name} us", justify="right", no_wrap=True)
+    shown = command.table(title, _CASE, [f"{name} us" for name in (*processes, "together")])
     for case, group in groupby(results, key=lambda one: one.case):
         for number, one in enumerate(group):
             what = ("", "") if number else (case.question, str(case.in_flight))

@@ -9,6 +9,7 @@ from typing import TypeVar
 from benchmarks.asking import Block, Load
 from benchmarks.questions import Question
 from benchmarks.report import Case
+from benchmarks.rounds import in_turn
 
 _WARM_UP_S = 0.1
 _WARM_UP_IN_FLIGHT = 4
@@ -31,14 +32,11 @@ class Plan:
 async def take_turns(
     plan: Plan, loads: Mapping[P, Load], cases: Mapping[Case, Question]
 ) -> dict[tuple[Case, P], list[Block]]:
-    """What came of it; the peers alternate, so that a busy neighbour on this machine hits them all.
-
-    Every second round goes backwards, so that nobody is always asked after the same one.
-    """
+    """What came of it; the peers alternate, so that a busy neighbour on this machine hits them all."""
     await _warm_up(loads.values(), cases.values())
     blocks: dict[tuple[Case, P], list[Block]] = {(case, peer): [] for case in cases for peer in loads}
     for number in range(plan.rounds):
-        for case, peer in reversed(blocks) if number % 2 else list(blocks):
+        for case, peer in in_turn(blocks, number):
             block = await loads[peer].ask(cases[case], in_flight=case.in_flight, seconds=plan.seconds)
             blocks[case, peer].append(block)
     return blocks

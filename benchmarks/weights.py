@@ -63,7 +63,7 @@ class Figures:
 
 def requantized(weights: WeightType, folder: Path) -> Path:
     """SmolLM2 in `folder` with its weights in another type."""
-    from agent.models.gguf_weights import GgufWeights  # noqa: PLC0415 - needs gguf, which only some environments have
+    from agent.models.gguf_weights import GgufWeights  # noqa: PLC0415 - `make bench` brings gguf
 
     path = folder / f"{MODEL}-{weights}.gguf"
     GgufWeights(find_gguf(MODEL, Settings().models_dir), weights).write(path, Tracker(lambda *_: None, None))

@@ -44,7 +44,7 @@ class Form(Protocol):
         """The last piece; None where the answer breaks off, as the only way to say that it is not whole."""
 
 
-class Live(Response):
+class LiveAnswer(Response):
     """The answer to one request. Status and headers wait for the first piece: what fails before is a problem."""
 
     def __init__(self, form: Form, request: Request, key: Key, waiting: Waiting, *, agent: str) -> None:
@@ -58,10 +58,10 @@ class Live(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tells it. A caller that hangs up, or reads nothing for too long, stops the run."""
-        reader = _Reader(send)
+        caller = _Caller(send)
         try:
             async with aclosing(self._waiting.stream(self._request, self._key, receive, silence_s=SILENCE_S)) as parts:
-                whole = await self._tell(parts, reader)
+                whole = await self._tell(parts, caller)
         except _TooSlow:
             logger.info("%s: its caller does not read", self._key.id)
             self._waiting.abandon(self._key)
@@ -69,31 +69,31 @@ class Live(Response):
         if whole:
             await whole(scope, receive, send)
 
-    async def _tell(self, parts: AsyncGenerator[Part | None, None], reader: _Reader) -> Response | None:
+    async def _tell(self, parts: AsyncGenerator[Part | None, None], caller: _Caller) -> Response | None:
         try:
             async for part in parts:
                 if isinstance(part, Reply):
-                    return await self._end(part, reader)
-                if (part or reader.begun) and (told := self._form.tell(part)):
-                    await reader.write(told, self._head)
+                    return await self._end(part, caller)
+                if (part or caller.begun) and (told := self._form.tell(part)):
+                    await caller.write(told, self._head)
         except asyncio.CancelledError as exc:
-            if not reader.begun:
+            if not caller.begun:
                 raise stopping() from exc
             error = ErrorBody.of(stopping())
         except (ContractError, NoReply) as exc:
-            if not reader.begun:
+            if not caller.begun:
                 raise
             error = no_reply() if isinstance(exc, NoReply) else ErrorBody.of(exc)
-        return await self._end(Reply(id=self._key.id, status=Status.ERROR, error=error, agent=self._agent), reader)
+        return await self._end(Reply(id=self._key.id, status=Status.ERROR, error=error, agent=self._agent), caller)
 
-    async def _end(self, reply: Reply, reader: _Reader) -> Response | None:
-        if not reader.begun and (whole := self._form.whole(reply)):
+    async def _end(self, reply: Reply, caller: _Caller) -> Response | None:
+        if not caller.begun and (whole := self._form.whole(reply)):
             return whole
         last = self._form.end(reply)
         if last is None:
             logger.warning("%s breaks off: %s", self._key.id, reply.error.code.value if reply.error else reply.status)
         else:
-            await reader.end(last, self._head)
+            await caller.end(last, self._head)
         return None
 
     @property
@@ -110,7 +110,7 @@ class _TooSlow(Exception):
     """Whoever was to read the answer does not."""
 
 
-class _Reader:
+class _Caller:
     """Who reads the answer."""
 
     def __init__(self, send: Send) -> None:

@@ -11,6 +11,7 @@ import soundfile
 from agent.audio.sound import Audio
 from agent.contract.terms import Stage
 from agent.errors import AudioError
+from agent.ogg_checksum import ogg_checksum
 
 __all__ = ["OPUS_RATES", "encode_opus", "opus_rate"]
 
@@ -22,7 +23,6 @@ _CHECKSUM = slice(22, 26)
 _TAGS = b"OpusTags"
 _NO_COMMENTS = bytes(4)
 _MAX_LACING = 254  # a packet of more would need a second value in the page's table
-_POLYNOMIAL = 0x04C11DB7
 
 
 def opus_rate(sample_rate: int) -> int:
@@ -55,7 +55,7 @@ def _without_padding(file: bytes) -> bytes:
         return file
     page = bytearray(file[start : start + _PAGE.size - 1] + bytes((1, needed)) + tags[:needed])
     page[_CHECKSUM] = bytes(4)
-    page[_CHECKSUM] = _checksum(page).to_bytes(4, "little")
+    page[_CHECKSUM] = ogg_checksum(page)
     return b"".join((file[:start], page, file[end:]))
 
 
@@ -64,13 +64,3 @@ def _page_end(file: bytes, start: int) -> int:
     segments = file[start + _PAGE.size - 1]
     sizes_end = start + _PAGE.size + segments
     return sizes_end + sum(file[start + _PAGE.size : sizes_end])
-
-
-def _checksum(page: bytes | bytearray) -> int:
-    """Ogg's CRC-32, which is not zlib's; `page` has zeros in its place."""
-    checksum = 0
-    for byte in page:
-        checksum ^= byte << 24
-        for _ in range(8):
-            checksum = (checksum << 1 ^ (_POLYNOMIAL if checksum >> 31 else 0)) & 0xFFFFFFFF
-    return checksum

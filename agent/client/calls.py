@@ -29,9 +29,9 @@ class Calls:
     async def lookup(self, request_id: str, client: str | None) -> Found | None:
         """What became of a request; None where the agent does not know it."""
         client = await self._names.may_ask(client)
-        name = uuid.uuid4().hex
-        asked = in_json(self._topics.request(client, Operation.LOOKUP), Lookup(id=name, request_id=request_id))
-        reply = await self._exchange.ask((client, name), asked, _LOOKUP_TIMEOUT_S)
+        call_id = uuid.uuid4().hex
+        asked = in_json(self._topics.request(client, Operation.LOOKUP), Lookup(id=call_id, request_id=request_id))
+        reply = await self._exchange.ask((client, call_id), asked, _LOOKUP_TIMEOUT_S)
         if reply.error and reply.error.code is ErrorCode.NOT_FOUND:
             return None
         if reply.error:
@@ -41,6 +41,6 @@ class Calls:
     async def administer(self, operation: AdminOperation, model: str | None, timeout_s: float) -> Reply:
         """The reply to an operator's call."""
         client = await self._names.may_ask(None)
-        name = uuid.uuid4().hex
-        asked = in_json(self._topics.admin(client, operation), AdminRequest(id=name, model=model))
-        return await self._exchange.ask((client, name), asked, timeout_s, repeatable=False)
+        call_id = uuid.uuid4().hex
+        asked = in_json(self._topics.admin(client, operation), AdminRequest(id=call_id, model=model))
+        return await self._exchange.ask((client, call_id), asked, timeout_s, repeatable=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
+
+from agent.ogg_checksum import ogg_checksum
 
 _PAGE = struct.Struct("<4sBBqIII")
 _MAGIC = b"OggS"
@@ -12,8 +13,6 @@ _CRC_AT = 22
 MOST_SEGMENTS = 255
 """Pieces of up to 255 bytes that a page has room for."""
 _FULL_SEGMENT = 255
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_ONES = 0xFFFF_FFFF
 
 _PER_MS = 48
 _SILK_MS, _HYBRID_MS, _CELT_MS = (10.0, 20.0, 40.0, 60.0), (10.0, 20.0), (2.5, 5.0, 10.0, 20.0)
@@ -49,7 +48,7 @@ def page(
         raise ValueError("too much for one page")
     head = _PAGE.pack(_MAGIC, 0, 2 * first | 4 * last, ends_at, serial, number, 0)
     whole = b"".join((head, bytes([len(segments)]), segments, *content))
-    return whole[:_CRC_AT] + struct.pack("<I", _crc(whole)) + whole[_CRC_AT + 4 :]
+    return whole[:_CRC_AT] + ogg_checksum(whole) + whole[_CRC_AT + 4 :]
 
 
 def segments_of(packet: bytes) -> int:
@@ -65,9 +64,3 @@ def samples_of(packet: bytes) -> int:
     if frames == _MANY_FRAMES:
         frames = packet[1] & 0x3F if len(packet) > 1 else 0
     return int(frames * _FRAME_MS[packet[0] >> 3] * _PER_MS)
-
-
-def _crc(whole: bytes) -> int:
-    """Ogg's checksum: zlib's, with all bits the other way round, and without the inversions around it."""
-    mirrored = zlib.crc32(whole.translate(_MIRRORED), _ONES) ^ _ONES
-    return int.from_bytes(mirrored.to_bytes(4, "little").translate(_MIRRORED), "big")

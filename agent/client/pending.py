@@ -12,8 +12,8 @@ from agent.contract.reply import Reply
 from agent.contract.terms import Status
 from agent.mqtt.message import Delivery, Message, PacketTooLarge, Publication
 
-_FIRST_PAUSE_S = 3.0
-_LONGEST_PAUSE_S = 30.0
+FIRST_PAUSE_S = 3.0
+LONGEST_PAUSE_S = 30.0
 _JITTER = (0.75, 1.25)
 
 
@@ -40,7 +40,7 @@ class Pending:
         self.reply: Future[Reply] = self._loop.create_future()
         self._delivery: Future[Delivery]
         self._copies = 0
-        self._pause_s = _FIRST_PAUSE_S
+        self._pause_s = FIRST_PAUSE_S
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self) -> None:
@@ -109,7 +109,7 @@ class Pending:
 
     def _on_time(self) -> None:
         self.again()
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._wait(self._pause_s)
 
 

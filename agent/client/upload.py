@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from agent.client.exchange import Exchange, Key, NoReply, Waiting
 from agent.client.listeners import AudioChunk, Listener
+from agent.client.pending import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from agent.client.publications import in_json, marked
 from agent.client.questions import wait_s
 from agent.contract.errors import ContractError
@@ -26,8 +27,6 @@ from agent.mqtt.message import Delivery, Publication
 
 _LONGEST_S = 86_400.0
 _MOST_UNCONFIRMED = 64
-_FIRST_PAUSE_S = 3.0
-_LONGEST_PAUSE_S = 30.0
 
 
 class Upload:
@@ -140,10 +139,10 @@ class Upload:
 
     async def _heard_of(self) -> Reply:
         """The reply; by and by, where nothing is heard, the agent is asked what it knows of the clip."""
-        pause_s = _FIRST_PAUSE_S
+        pause_s = FIRST_PAUSE_S
         while not self._found and not (await asyncio.wait({self._replying}, timeout=pause_s))[0]:
             await self._look()
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return self._found or self._replying.result()
 
     async def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""paho's side of a connection: its thread, its callbacks, its types. A callback only hands over to the event loop."""
+"""paho's callbacks, handed over to the event loop; one connection at a time."""
 
 from __future__ import annotations
 
@@ -219,7 +219,8 @@ class Link:
             heard = read_publish(first, rest, v5=self._v5, epoch=self._epoch)
         except Exception:
             logger.exception("dropped a message that cannot be read")
-            self._live.ack(mid_of(rest), 1)  # else it would come again at every connection
+            if mid := mid_of(first, rest):
+                self._live.ack(mid, 1)  # else it would come again at every connection
             return
         if not self._session_expiry_s:
             self._live.ack(heard.mid, heard.qos)

@@ -1,4 +1,4 @@
-"""What goes through the broker, as values: the library's own types stay in `link`."""
+"""What goes through the broker, as values: paho's own types stay in this package."""
 
 from __future__ import annotations
 

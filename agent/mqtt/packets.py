@@ -52,8 +52,10 @@ def read_publish(first: int, rest: bytearray, *, v5: bool, epoch: int) -> Messag
     )
 
 
-def mid_of(rest: bytearray) -> int:
-    """The packet identifier of a PUBLISH, which may hold what cannot be read. MalformedPacket where there is none."""
+def mid_of(first: int, rest: bytearray) -> int | None:
+    """The packet identifier of a PUBLISH, which may hold what cannot be read; None where it has none."""
+    if not first & _QOS:
+        return None
     reader = _Reader(rest)
     reader.binary()
     return reader.number(2)

@@ -13,6 +13,8 @@ from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from typing_extensions import Self
+
 from agent.errors import UserError
 from agent.stack.ports import check_free
 
@@ -63,6 +65,13 @@ class Child:
         self._grace_s = grace_s
         self._process: Process | None = None
         self._killed = False
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     @property
     def running(self) -> bool:

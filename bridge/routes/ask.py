@@ -21,7 +21,7 @@ from bridge.progress import Progress
 from bridge.speech import SpeechStream
 from bridge.sse import EventStream
 from bridge.state import opened
-from bridge.streaming import Live
+from bridge.streaming import LiveAnswer
 from bridge.workers.roll import Key
 
 _FORMATS = {kind.media_type: kind for kind in AudioFormat}
@@ -58,7 +58,7 @@ async def ask(http: HttpRequest) -> Response:
         return _accepted(http, await waiting.begin(request, key), key)
     if request.stream:
         form = EventStream(request) if media_type == SSE else SpeechStream(request, info)
-        return Live(form, request, key, waiting, agent=settings.agent)
+        return LiveAnswer(form, request, key, waiting, agent=settings.agent)
     reply = await waiting.ask(request, key, http.receive)
     if reply.status is not Status.OK:
         return failed(reply)

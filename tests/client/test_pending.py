@@ -42,7 +42,7 @@ async def broker():
 @pytest.fixture
 def hasty(monkeypatch):
     """Copies are sent at once; without, there are none while a test runs."""
-    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
 
 
 @pytest.fixture

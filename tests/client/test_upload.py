@@ -122,7 +122,7 @@ async def test_an_agent_that_is_killed_gets_it_again(stack, client):
 
 
 async def test_a_broker_that_lost_its_memory_loses_no_clip(stack, client, monkeypatch):
-    monkeypatch.setattr("agent.client.upload._FIRST_PAUSE_S", 0.5)
+    monkeypatch.setattr("agent.client.upload.FIRST_PAUSE_S", 0.5)
     async with client.upload(START) as upload:
         await upload.send(CLIP)
         await arrives(client, upload)
@@ -186,7 +186,7 @@ async def test_who_sends_it_again_does_not_hear_that_it_was_cancelled_before():
 
 
 async def test_a_clip_that_ended_while_its_sender_was_away_has_the_reply_it_had(monkeypatch):
-    monkeypatch.setattr("agent.client.upload._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("agent.client.upload.FIRST_PAUSE_S", 0.01)
     alone, cancelled = Alone(), []
     reply = Reply(id="r1", status=Status.OK, text="so far", agent="orin")
     alone.found = Found(state=RunState.DONE, reply=reply)
@@ -198,7 +198,7 @@ async def test_a_clip_that_ended_while_its_sender_was_away_has_the_reply_it_had(
 
 
 async def test_a_clip_whose_reply_is_too_large_to_be_looked_up_is_sent_again(monkeypatch):
-    monkeypatch.setattr("agent.client.upload._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("agent.client.upload.FIRST_PAUSE_S", 0.01)
     alone = Alone()
     alone.found = Found(state=RunState.DONE)
     async with alone.upload() as upload:
