@@ -24,7 +24,7 @@ from agent.stack.ports import HOST
 from benchmarks.command import add_usual, introduced, main, table
 from benchmarks.metered import cpu_s
 from benchmarks.outcome import Outcome, Verdict
-from benchmarks.peers import server
+from benchmarks.peers.round_trip import server
 from benchmarks.plot import Chart
 from benchmarks.questions import typed
 from benchmarks.spread import Spread
@@ -58,7 +58,7 @@ async def measure(callers: int) -> list[Figures]:
     async with AsyncExitStack() as exits:
         stack = await exits.enter_async_context(Stack(_settings(callers)))
         asks = (stack.mqtt().model_dump_json(), stack.topics.agent)
-        naive, naive_port = await exits.enter_async_context(server(stack, "benchmarks.naive_bridge", *asks))
+        naive, naive_port = await exits.enter_async_context(server(stack, "benchmarks.peers.naive_bridge", *asks))
         await _crowd(_OURS, 4, stack.http_port, stack.pid(Part.BRIDGE))  # the first requests pay for imports and caches
         await _crowd(_NAIVE, 4, naive_port, naive)
         return [

@@ -4,7 +4,7 @@ EdgeVoice over MQTT, which speaks sentence by sentence while the answer is still
 would write first, over HTTP, with the same engines, the same model, prompts and lengths: pocketsphinx, llama.cpp with
 SmolLM2, espeak-ng or flite. That server hears the whole clip, writes the whole text, speaks it as one WAV. Once with
 its engines kept in memory, as EdgeVoice's are, so that only the order differs; once with a process for each stage,
-which loads its model each time. It is benchmarks.naive_server, started here.
+which loads its model each time. It is benchmarks.peers.naive_server, started here.
 
 Typed questions are answered by 1, 3 and 8 sentences: the model is asked once before for how many tokens it needs to
 get so far, and may write no more then; with flite only, for what differs is the order of things. Each is another
@@ -31,11 +31,11 @@ from agent.engines.base import AsyncLanguageModel
 from agent.engines.settings import EngineSettings
 from benchmarks.command import add_usual, introduced, main, table
 from benchmarks.outcome import Outcome, Verdict
+from benchmarks.peers.voice import SYSTEM, Peer, Question, peers
 from benchmarks.plot import Chart
 from benchmarks.rounds import in_turn, ratio
 from benchmarks.speech import spoken, writing
 from benchmarks.spread import Spread
-from benchmarks.voice_peers import SYSTEM, Peer, Question, peers
 
 AIM_LIVE = {"espeak": 7.0, "flite": 5.0}
 """How many times sooner than from a process per stage the first sound of a live clip's answer is to come, by voice."""

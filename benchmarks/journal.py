@@ -17,12 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agent.stack import Part, Stack, StackSettings
-from benchmarks import unjournalled_agent
 from benchmarks.agents import Make, running
 from benchmarks.asking import Block, Load
 from benchmarks.command import add_usual, introduced, main
 from benchmarks.mqtt_load import MqttLoad
 from benchmarks.outcome import Outcome, Verdict
+from benchmarks.peers import unjournalled_agent
 from benchmarks.plot import Chart
 from benchmarks.questions import typed
 from benchmarks.report import Case, Figures, figures, table

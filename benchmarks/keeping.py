@@ -21,7 +21,7 @@ from agent.engines.registry import leaf
 from agent.engines.settings import EngineSettings
 from agent.settings import Settings
 from benchmarks.command import table
-from benchmarks.naive_server import output_of_stage
+from benchmarks.peers.naive_server import output_of_stage
 from benchmarks.plot import Chart
 from benchmarks.rounds import in_turn, ratio
 from benchmarks.speech import RATE_HZ, hearing

@@ -1,14 +1,14 @@
 """Many at once: 1, 8, 32 and 100 clients, typed and spoken questions, and ten answers read as they are written.
 
 Typed questions go over HTTP to EdgeVoice's bridge, to llama.cpp's own server, and to llama_cpp.server where it is
-installed (benchmarks.llama_servers says how they are started): the same SmolLM2, prompts, 12 tokens an answer, one
-thread. Once more to EdgeVoice, with the weights that benchmarks.weights finds the fastest of those that keep the
+installed (benchmarks.peers.llama_servers says how they are started): the same SmolLM2, prompts, 12 tokens an answer,
+one thread. Once more to EdgeVoice, with the weights that benchmarks.weights finds the fastest of those that keep the
 answers. Every client asks three questions, each when the one before is answered; all begin together. `slowest` is when
 the last client had its three answers, by when clients had theirs on average: 1 is when all end together.
 
 Spoken questions of 1 s go to the bridge, and to a server that keeps the same engines in memory but serves one caller
-after the other (benchmarks.naive_server); both answer 4 tokens by speech, and a client asks once. The streams are ten
-answers of 32 tokens at once, read as events: whole is one that ends as it should.
+after the other (benchmarks.peers.naive_server); both answer 4 tokens by speech, and a client asks once. The streams are
+ten answers of 32 tokens at once, read as events: whole is one that ends as it should.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from agent.model_files.gguf import find_gguf
 from agent.settings import Settings
 from agent.stack import Stack, StackSettings
 from agent.stack.ports import HOST
-from benchmarks import llama_servers
 from benchmarks.command import add_usual, introduced, main, table
 from benchmarks.crowd import Answer, Figures, crowd
-from benchmarks.http_peers import Bridge, ChatServer, Naive, SpokenPeer, TypedPeer
-from benchmarks.naive_server import serving_naively
 from benchmarks.outcome import Outcome, Verdict
+from benchmarks.peers import llama_servers
+from benchmarks.peers.naive_server import serving_naively
+from benchmarks.peers.over_http import Bridge, ChatServer, Naive, SpokenPeer, TypedPeer
 from benchmarks.plot import Chart
 from benchmarks.rounds import in_turn
 from benchmarks.speech import spoken

@@ -32,10 +32,10 @@ from agent.contract.topics import Topics
 from agent.stack import DEMO_USER, Part, Stack, StackSettings
 from benchmarks.command import add_usual, introduced, main, table
 from benchmarks.device import Device, Heard
-from benchmarks.echo import Echo
 from benchmarks.metered import cpu_s
 from benchmarks.outcome import Outcome, Verdict
-from benchmarks.peers import echoing
+from benchmarks.peers.echo import Echo
+from benchmarks.peers.round_trip import echoing
 from benchmarks.plot import Chart
 from benchmarks.process_memory import Memory
 from benchmarks.rounds import in_turn, ratio

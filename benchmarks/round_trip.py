@@ -25,7 +25,7 @@ from rich.console import Console
 from benchmarks.asking import Block
 from benchmarks.command import add_usual, introduced, main
 from benchmarks.outcome import Outcome, Verdict
-from benchmarks.peers import FLOORS, Peer, peers
+from benchmarks.peers.round_trip import FLOORS, Peer, peers
 from benchmarks.plot import Chart
 from benchmarks.questions import spoken, typed
 from benchmarks.report import Case, Figures, cpu_table, figures, table

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.journal import Written
 from benchmarks.outcome import Outcome, Verdict
-from benchmarks.peers import FLOORS, Peer
+from benchmarks.peers.round_trip import FLOORS, Peer
 from benchmarks.plot import Chart
 from benchmarks.round_trip import BROKERS
 from benchmarks.rounds import in_turn, ratio

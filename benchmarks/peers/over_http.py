@@ -109,7 +109,7 @@ class ChatServer:
 
 
 class Naive:
-    """`benchmarks.naive_server`."""
+    """`benchmarks.peers.naive_server`."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""An agent that promises nothing, `python -m benchmarks.unjournalled_agent`: the floor of what the journal costs."""
+"""An agent that promises nothing, `python -m benchmarks.peers.unjournalled_agent`: the journal's floor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floor over MQTT, `python -m benchmarks.echo ECHO SETTINGS`: paho answers each question with one and the same."""
+"""The floor over MQTT, `python -m benchmarks.peers.echo ECHO SETTINGS`: paho gives each question one answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge one would write first, `python -m benchmarks.naive_bridge SETTINGS AGENT PORT`: a client a request."""
+"""The bridge one would write first, `python -m benchmarks.peers.naive_bridge SETTINGS AGENT PORT`: a client each."""
 
 from __future__ import annotations
 

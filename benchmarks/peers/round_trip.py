@@ -16,10 +16,10 @@ from agent.stack.child import Child
 from agent.stack.environment import of_bridge
 from agent.stack.ports import free_port, until_listening
 from benchmarks.asking import Load
-from benchmarks.echo import Echo
 from benchmarks.http_load import HttpLoad
 from benchmarks.metered import Metered
 from benchmarks.mqtt_load import MqttLoad
+from benchmarks.peers.echo import Echo
 from benchmarks.process_memory import children
 
 _READY_TIMEOUT_S = 30.0
@@ -64,9 +64,9 @@ async def peers(directives: Mapping[str, str]) -> AsyncIterator[dict[Peer, Load]
         paho, as_it_comes, before_bridge = [
             await exits.enter_async_context(echoing(stack, echo)) for echo in (_TUNED, _AS_IT_COMES, _OF_BRIDGE)
         ]
-        app, app_port = await exits.enter_async_context(server(stack, "benchmarks.bare_app"))
+        app, app_port = await exits.enter_async_context(server(stack, "benchmarks.peers.bare_app"))
         naive_asks = (demo.model_dump_json(), _TUNED.name)
-        naive, naive_port = await exits.enter_async_context(server(stack, "benchmarks.naive_bridge", *naive_asks))
+        naive, naive_port = await exits.enter_async_context(server(stack, "benchmarks.peers.naive_bridge", *naive_asks))
         bridge, bridge_port = await exits.enter_async_context(_bridge(stack, _OF_BRIDGE.topics))
 
         def over_mqtt(topics: Topics, expected: bytes = _ECHOED, *, tuned: bool = True) -> Load:
@@ -97,7 +97,7 @@ async def echoing(stack: Stack, echo: Echo) -> AsyncIterator[int]:
     arguments = (echo.model_dump_json(), stack.mqtt(Part.AGENT.value).model_dump_json())
     async with AgentClient(stack.mqtt(), topics=echo.topics, client=DEMO_USER) as client:
         online = partial(client.online, _READY_TIMEOUT_S)
-        async with _running(stack, "benchmarks.echo", *arguments, ready=online) as pid:
+        async with _running(stack, "benchmarks.peers.echo", *arguments, ready=online) as pid:
             yield pid
 
 

@@ -1,4 +1,4 @@
-"""One stage by its bare library, `python -m benchmarks.stage_process STAGE [MODEL]`: loaded, asked once, ended.
+"""One stage by its bare library, `python -m benchmarks.peers.stage_process STAGE [MODEL]`: loaded, asked once, ended.
 
 As programs do that start a command line for every request. `pocketsphinx` and `whispercpp` read 16-bit samples at
 16 kHz, `llamacpp` the JSON of a chat completion; all write text. Nothing of ours is imported: it would cost time.

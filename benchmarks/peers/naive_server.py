@@ -1,4 +1,4 @@
-"""The server one would write first, `python -m benchmarks.naive_server SETTINGS`: one stage after the other, over HTTP.
+"""The server one would write first, `python -m benchmarks.peers.naive_server SETTINGS`: stage after stage, over HTTP.
 
 It hears the whole clip, writes the whole answer, speaks it as one WAV and sends that; then the next one has its turn.
 Its engines are those of the agent, with the same options: `kept` in this process's memory, or a process for each stage
@@ -129,7 +129,7 @@ async def serving_naively(folder: Path, voice: str, *, kept: bool) -> AsyncItera
     """The port of one in a process of its own, ready; its log is in `folder`."""
     settings = NaiveSettings(port=free_port(), kept=kept, voice=voice, models_dir=Settings().models_dir)
     name = f"naive-{'kept' if kept else 'started'}"
-    argv = [sys.executable, "-m", "benchmarks.naive_server", settings.model_dump_json()]
+    argv = [sys.executable, "-m", "benchmarks.peers.naive_server", settings.model_dump_json()]
     ready = partial(until_listening, settings.port)
     child = Child(name, argv, log=folder / f"{name}.log", ready=ready, ready_timeout_s=_READY_TIMEOUT_S, grace_s=1.0)
     async with child:
@@ -137,8 +137,8 @@ async def serving_naively(folder: Path, voice: str, *, kept: bool) -> AsyncItera
 
 
 async def output_of_stage(library: str, given: bytes, model: str = "") -> bytes:
-    """What `benchmarks.stage_process` makes of `given` in a process of its own."""
-    return await _output(given, sys.executable, "-m", "benchmarks.stage_process", library, model)
+    """What `benchmarks.peers.stage_process` makes of `given` in a process of its own."""
+    return await _output(given, sys.executable, "-m", "benchmarks.peers.stage_process", library, model)
 
 
 def create_app(stages: Stages) -> FastAPI:

@@ -1,4 +1,4 @@
-"""The floor over HTTP, `python -m benchmarks.bare_app PORT`: FastAPI sends each question straight back."""
+"""The floor over HTTP, `python -m benchmarks.peers.bare_app PORT`: FastAPI sends each question straight back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from agent.stack.ports import HOST
-from benchmarks.echo import REPLY_BYTES
+from benchmarks.peers.echo import REPLY_BYTES
 
 app = FastAPI()
 

@@ -18,7 +18,7 @@ from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from agent.stack.ports import HOST
 from benchmarks.device import Device
-from benchmarks.naive_server import serving_naively
+from benchmarks.peers.naive_server import serving_naively
 from benchmarks.speech import RATE_HZ, pieces
 
 SYSTEM = "You are a helpful assistant."

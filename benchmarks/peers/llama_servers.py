@@ -1,8 +1,8 @@
 """The servers that come with llama.cpp and its bindings, behind plain HTTP: with the agent's model and options.
 
-`llama.cpp's own server` is the one inside xllamacpp, the library that EdgeVoice uses, so its kernels are the same;
-`python -m benchmarks.llama_servers PORT MODEL` is it alone. `llama_cpp.server` is that of llama-cpp-python, where this
-or `.venv-peers` has it (`make bench` compiles it there), with the agent's context and one thread, else as it comes.
+`llama.cpp's own server` is the one inside xllamacpp, the library that EdgeVoice uses, so its kernels are the same; it
+alone is `python -m benchmarks.peers.llama_servers PORT MODEL`. `llama_cpp.server` is that of llama-cpp-python, where
+this or `.venv-peers` has it (`make bench` compiles it there), with our context and one thread, else as it comes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def python_with_server(named: Path | None = None) -> Path | None:
 async def serving(name: str, model: Path, *, folder: Path, python: Path | None = None) -> AsyncIterator[int]:
     """The port of one of them, with its model loaded; its log is in `folder`."""
     port, options = free_port(), LlamaCppOptions()
-    argv: list[str] = [sys.executable, "-m", "benchmarks.llama_servers", str(port), str(model)]
+    argv: list[str] = [sys.executable, "-m", "benchmarks.peers.llama_servers", str(port), str(model)]
     if name == PYTHON:
         argv = [str(python), "-m", "llama_cpp.server", "--model", str(model), "--host", HOST, "--port", str(port)]
         argv += ["--n_ctx", str(options.context_window), "--n_threads", "1", "--n_threads_batch", "1"]
