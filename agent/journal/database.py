@@ -188,6 +188,7 @@ class Database:
         if is_corrupt(exc):
             self._drop_reader()
         if not self.broken:
+            self._begin()  # or what comes later would be written before
             self.broken = True
             logger.error("the journal %s cannot be written, no request is taken on: %s", self._file.path, exc)
             self._on_break()

@@ -24,6 +24,8 @@ from gguf import (
     quantize,
 )
 
+from agent.model_files.fault import ModelFault
+from agent.model_files.gguf_walk import check_header
 from agent.models.catalogue import WeightType
 from agent.models.errors import PullError
 from agent.models.progress import Tracker
@@ -50,8 +52,13 @@ class GgufWeights:
         self._path = path
         self._wanted, self._file_type = _KINDS[wanted]
         try:
+            check_header(path)
             with np.errstate(all="ignore"):  # numbers out of a damaged file
                 self._reader = GGUFReader(path)
+            architecture = self._reader.get_field(Keys.General.ARCHITECTURE)
+            self._architecture = str(architecture.contents()) if architecture else ""
+        except ModelFault as exc:
+            raise PullError(str(exc)) from exc
         except (ValueError, LookupError, OverflowError, MemoryError) as exc:
             raise PullError(f"{path} is cut off, or damaged, or too new: {exc}") from exc
         self._metadata = {name: field for name, field in self._reader.fields.items() if not name.startswith(_COUNTS)}
@@ -65,7 +72,7 @@ class GgufWeights:
 
     def write(self, path: Path, tracker: Tracker) -> None:
         """Writes the new file, a tensor in memory at a time."""
-        writer = GGUFWriter(path, str(self._metadata[Keys.General.ARCHITECTURE].contents()))
+        writer = GGUFWriter(path, self._architecture)
         writer.data_alignment = int(self._reader.alignment)
         self._add_metadata(writer)
         for tensor in self._reader.tensors:
@@ -83,16 +90,12 @@ class GgufWeights:
             writer.close()
 
     def _check(self) -> None:
-        if Keys.General.ARCHITECTURE not in self._metadata:
+        if not self._architecture:
             raise PullError(f"{self._path} does not say of what architecture it is")
         if self._reader.alignment > _WIDEST_ALIGNMENT:
             raise PullError(f"{self._path} is damaged: its tensors would lie {self._reader.alignment} bytes apart")
-        if self._reader.byte_order != "I":
-            raise PullError(f"{self._path} was written for machines of the other byte order")
         if Keys.Split.LLM_KV_SPLIT_COUNT in self._metadata:
             raise PullError(f"{self._path} is one part of a model; llama.cpp's `llama-gguf-split --merge` joins them")
-        if nested := [name for name, field in self._metadata.items() if field.types.count(GGUFValueType.ARRAY) > 1]:
-            raise PullError(f"{self._path} has a list of lists, {nested[0]}, which would not stay what it is")
         if all(tensor.tensor_type == self._kinds[tensor.name] for tensor in self._reader.tensors):
             kinds = sorted({tensor.tensor_type.name for tensor in self._reader.tensors})
             raise PullError(f"nothing in {self._path} would change: it holds {', '.join(kinds)} already")

@@ -40,7 +40,7 @@ class Handover:
 
     def message(self, callback: Callable[[Message], None], message: Message) -> None:
         """Has `callback` called with `message`; waits until there is room. After `close` it is dropped."""
-        size = len(message.payload)
+        size = message.size_bytes
         with self._room:
             while not self._closed and self._waiting_bytes and self._waiting_bytes + size > self._limit_bytes:
                 self._room.wait(_STEP_S)

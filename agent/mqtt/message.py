@@ -28,6 +28,12 @@ class Message:
     epoch: int = 0
     """Which connection it came over; an acknowledgement is worth nothing on another one."""
 
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes."""
+        properties = sum(len(name) + len(value) for name, value in self.user_properties)
+        return len(self.payload) + properties + len(self.correlation_data or b"")
+
 
 @dataclass(frozen=True)
 class Publication:

@@ -14,6 +14,8 @@ _DUP, _QOS, _RETAIN = 0x08, 0x06, 0x01
 _EXPIRY, _CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION_DATA, _USER_PROPERTY = 2, 3, 8, 9, 38
 _FAILURE, _NO_MATCHING_SUBSCRIBERS = 0x80, 0x10
 _MOST_LENGTH_BYTES = 4
+_MOST_USER_PROPERTIES = 64
+"""Many more than anybody means anything by; a packet may hold a million, and its reader has others to read for."""
 
 
 def publish_packet(publication: Publication, mid: int, *, v5: bool) -> bytes:
@@ -121,13 +123,14 @@ _PROPERTIES: dict[int, tuple[str | None, Callable[[_Reader], Any]]] = {
     _CORRELATION_DATA: ("correlation_data", _Reader.binary),
     11: (None, _Reader.length),  # subscription identifier
     35: (None, lambda reader: reader.number(2)),  # topic alias
-    _USER_PROPERTY: ("user_properties", _Reader.pair),
+    _USER_PROPERTY: (None, _Reader.pair),
 }
 """What a PUBLISH may say beside its payload: the field of Message, None where it means nothing to us."""
 
 
 def _read_properties(reader: _Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    users: list[tuple[str, str]] = []
     end = reader.length() + reader.at
     while reader.at < end:
         identifier = reader.length()
@@ -136,12 +139,14 @@ def _read_properties(reader: _Reader) -> dict[str, Any]:
         name, read = _PROPERTIES[identifier]
         value = read(reader)
         if identifier == _USER_PROPERTY:
-            found["user_properties"] = (*found.get("user_properties", ()), value)
+            if len(users) == _MOST_USER_PROPERTIES:
+                raise MalformedPacket(f"more than {_MOST_USER_PROPERTIES} user properties")
+            users.append(value)
         elif name:
             found[name] = value
     if reader.at != end:
         raise MalformedPacket("a property reaches past the others")
-    return found
+    return {**found, "user_properties": tuple(users)}
 
 
 def _property(identifier: int, value: bytes) -> bytes:

@@ -86,6 +86,17 @@ def test_we_read_every_property_that_paho_writes(expiry_s, text, data, pairs, su
     assert (message.correlation_data, message.user_properties) == (data, tuple(pairs))
 
 
+def test_a_million_user_properties_are_not_read():
+    pairs = b"\x26\x00\x00\x00\x00" * 1_000_000
+    length = bytes(
+        (len(pairs) & 0x7F | 0x80, len(pairs) >> 7 & 0x7F | 0x80, len(pairs) >> 14 & 0x7F | 0x80, len(pairs) >> 21)
+    )
+    packet = bytearray(b"\x00\x01t\x00\x07" + length + pairs)
+    with pytest.raises(MalformedPacket, match="more than 64 user properties"):
+        read_publish(0x32, packet, v5=True, epoch=1)
+    assert mid_of(0x32, packet) == 7
+
+
 @given(st.integers(0x30, 0x3F), st.binary(max_size=60), st.booleans())
 @example(0x32, b"\x00\x01t\x00\x01\x02\x03\x00", True)
 @example(0x32, b"\x00\x01t\x00\x01\xff\xff\xff\xff\x01", True)
