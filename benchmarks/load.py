@@ -50,6 +50,7 @@ AIM_SLOWEST = 1.3
 _CLIENTS = (1, 8, 32, 100)
 _EACH, _TOKENS, _SPOKEN_TOKENS = 3, 12, 4
 _STREAMS, _STREAM_TOKENS = 10, 32
+_QUICK_STREAMS = 2
 _EDGEVOICE = "EdgeVoice"
 _BEST = f"EdgeVoice, {BEST}"
 _ONE_BY_ONE = "kept, one caller after the other"
@@ -78,13 +79,14 @@ async def run(arguments: argparse.Namespace) -> int:
     """Measures, shows and writes; 1 where EdgeVoice did not answer all."""
     console = introduced(__doc__)
     clients = tuple(arguments.clients or (_CLIENTS[:2] if arguments.quick else _CLIENTS))
+    at_once = _QUICK_STREAMS if arguments.quick else _STREAMS
     python = await asyncio.to_thread(llama_servers.python_with_server, arguments.python)
     remarks = [] if python else [f"{llama_servers.PYTHON} was not asked: it is not installed; `make bench` does that."]
     with console.status("Asking ..."):
         clip = encode_wav((await spoken(["Turn on the light."], "flite"))[0])
-        async with _peers(python) as peers:
+        async with _peers(python, best=not arguments.quick) as peers:
             results = [one for number, count in enumerate(clients) for one in await _typed(peers, count, number)]
-            streams = [await _stream(name, peer) for name, peer in peers.typed.items()]
+            streams = [await _stream(name, peer, at_once) for name, peer in peers.typed.items()]
             results += [one for count in clients for one in await _spoken(peers, count, clip)]
     return Outcome(
         "load",
@@ -104,7 +106,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How many ask, whom, and where the figures go."""
-    add_usual(parser, quick=f"{_CLIENTS[0]} and {_CLIENTS[1]} clients only")
+    add_usual(parser, quick=f"{_CLIENTS[0]} and {_CLIENTS[1]} clients only, and no other weights")
     parser.add_argument("--clients", type=int, nargs="+", metavar="N", help="clients at once (default: 1 8 32 100)")
     parser.add_argument(
         "--python", type=Path, metavar="FILE", help="a Python that has llama_cpp.server (default: this, .venv-peers)"
@@ -112,17 +114,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def _peers(python: Path | None) -> AsyncIterator[_Peers]:
+async def _peers(python: Path | None, *, best: bool) -> AsyncIterator[_Peers]:
     """Every peer, in processes of its own."""
     model = find_gguf(MODEL, Settings().models_dir)
     async with AsyncExitStack() as exits:
         limits = httpx.Limits(max_connections=None)
         client = await exits.enter_async_context(httpx.AsyncClient(timeout=_PATIENCE_S, limits=limits))
         stack = await exits.enter_async_context(Stack(_answered_by(model)))
-        best = await asyncio.to_thread(requantized, BEST, stack.folder)
-        best_stack = await exits.enter_async_context(Stack(_answered_by(best)))
         bridge = Bridge(client, stack.url)
-        typed: dict[str, TypedPeer] = {_EDGEVOICE: bridge, _BEST: Bridge(client, best_stack.url)}
+        typed: dict[str, TypedPeer] = {_EDGEVOICE: bridge}
+        if best:
+            weights = await asyncio.to_thread(requantized, BEST, stack.folder)
+            typed[_BEST] = Bridge(client, (await exits.enter_async_context(Stack(_answered_by(weights)))).url)
         for name in (llama_servers.OWN, *([llama_servers.PYTHON] if python else [])):
             serving = llama_servers.serving(name, model, folder=stack.folder, python=python)
             typed[name] = ChatServer(client, f"http://{HOST}:{await exits.enter_async_context(serving)}")
@@ -161,10 +164,10 @@ async def _spoken(peers: _Peers, clients: int, clip: bytes) -> list[Figures]:
     return results
 
 
-async def _stream(name: str, peer: TypedPeer) -> Streams:
-    asked = (peer.stream(f"Tell me a story about {number} birds.", _STREAM_TOKENS) for number in range(_STREAMS))
+async def _stream(name: str, peer: TypedPeer, at_once: int) -> Streams:
+    asked = (peer.stream(f"Tell me a story about {number} birds.", _STREAM_TOKENS) for number in range(at_once))
     broken = [why for why in await asyncio.gather(*asked) if why]
-    return Streams(name, _STREAMS, _STREAMS - len(broken), broken[0][:300] if broken else None)
+    return Streams(name, at_once, at_once - len(broken), broken[0][:300] if broken else None)
 
 
 def _table(results: Sequence[Figures]) -> Table:
@@ -204,8 +207,9 @@ def _verdicts(results: Sequence[Figures], streams: Sequence[Streams]) -> list[Ve
     tokens = {one.peer: one.tokens_per_second for one in results if one.clients == most and one.question == _TYPED}
     name = llama_servers.PYTHON if llama_servers.PYTHON in tokens else llama_servers.OWN
     for ours, aim in ((_EDGEVOICE, AIM_TOKENS), (_BEST, AIM_BEST_TOKENS)):
-        what = f"Tokens a second, {most} clients, {ours} by {name}"
-        verdicts.append(Verdict(what, tokens[ours] / tokens[name], aim, " x", at_least=True))
+        if ours in tokens:
+            what = f"Tokens a second, {most} clients, {ours} by {name}"
+            verdicts.append(Verdict(what, tokens[ours] / tokens[name], aim, " x", at_least=True))
     slowest = max(one.slowest for one in results if one.peer == _EDGEVOICE and one.question == _TYPED)
     verdicts.append(Verdict("The slowest client, by the mean", slowest, AIM_SLOWEST, " x"))
     whole = next(one for one in streams if one.peer == _EDGEVOICE)

@@ -29,6 +29,7 @@ def _no_settings_of_this_machine(tmp_path_factory):
             if name.startswith("EDGEVOICE_") and name != "EDGEVOICE_HOME":  # where the models are
                 patch.delenv(name)
         patch.setenv("PYTHONPATH", str(ROOT))  # for children, where the package is not installed
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # hundreds of them import numpy, whose threads would have no work
         patch.chdir(tmp_path_factory.mktemp("settings"))
         yield
 

@@ -15,7 +15,6 @@ from benchmarks.journal import Written
 from benchmarks.outcome import Outcome, Verdict
 from benchmarks.peers.round_trip import FLOORS, Peer
 from benchmarks.plot import Chart
-from benchmarks.round_trip import BROKERS
 from benchmarks.rounds import in_turn, ratio
 from benchmarks.spread import Spread
 
@@ -62,14 +61,13 @@ def test_what_failed_is_told_and_makes_the_status_1(tmp_path):
 
 
 @pytest.mark.anyio
-@pytest.mark.timeout(240)
 async def test_a_quick_round_trip_leaves_a_table_and_a_file(tmp_path):
     plan = ("--quick", "--seconds", "0.02", "--in-flight", "1", "3")
     shown, report = await measured("round_trip", *plan, folder=tmp_path)
-    assert all(broker in shown for broker in BROKERS)
+    assert "as Debian ships it" in shown
     assert report["settings"] == {"rounds": 1, "seconds": 0.02, "in_flight": [1, 3]}
     results = report["results"]
-    assert len(results) == len(BROKERS) * 2 * 2 * len(Peer)
+    assert len(results) == 2 * 2 * len(Peer)
     assert {result["peer"] for result in results} == {peer.value for peer in Peer}
     assert all(result["requests"] and not result["failures"] for result in results)
     assert all((result["added_ms"] is None) == (not FLOORS[Peer(result["peer"])]) for result in results)
@@ -149,7 +147,7 @@ async def test_a_few_clients_at_once_are_all_answered(tmp_path):
         ("spoken", 2, 0),
     ]
     [streams] = [result for result in report["results"] if "whole" in result and result["peer"] == "EdgeVoice"]
-    assert streams["whole"] == streams["streams"] == 10
+    assert streams["whole"] == streams["streams"] == 2
 
 
 @pytest.mark.anyio

@@ -237,6 +237,7 @@ def up():
         process.terminate()
 
 
+@pytest.mark.once
 def test_a_killed_agent_is_started_again_and_answers(up):
     process, ask = up
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -250,6 +251,7 @@ def test_a_killed_agent_is_started_again_and_answers(up):
     assert "You said: What is the capital of France?" in asked.stdout
 
 
+@pytest.mark.once
 def test_a_closed_terminal_ends_all_of_it_in_order(up):
     process, ask = up
     process.send_signal(signal.SIGHUP)

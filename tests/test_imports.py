@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 LIBRARIES = set(sys.stdlib_module_names) | {"pydantic", "typing_extensions"}
 

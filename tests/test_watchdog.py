@@ -23,6 +23,8 @@ from agent.stack import Part, Stack, StackSettings
 from agent.stack.ports import free_port
 from agent.watchdog import Watchdog, period_s
 
+pytestmark = pytest.mark.once
+
 PATIENCE_S = 30.0
 PERIOD_S = 0.6
 

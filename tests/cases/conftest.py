@@ -20,7 +20,7 @@ def scripted(**options):
     return EngineSettings(name="scripted", options=options)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     """Broker, agent and bridge with scripted engines that answer at once."""
     settings = StackSettings.scripted(

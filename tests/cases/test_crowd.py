@@ -15,6 +15,8 @@ from agent.stack import Stack, StackSettings
 from tests.callers import PATIENCE_S, http_caller, mqtt_caller, spoken
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 CLIP = spoken(wav(sine(seconds=1.0)))
 DEVICES = tuple(f"device{number}" for number in range(20))
 EACH = 5

@@ -204,6 +204,7 @@ def test_presence_is_there_for_who_comes_late(stack):
     assert state["memory_bytes"] > 1e6
 
 
+@pytest.mark.once
 async def test_the_agent_says_goodbye_and_the_broker_says_it_for_a_killed_one(anyio_backend):  # noqa: ARG001
     settings = StackSettings(stt=scripted(), llm=scripted(), tts=scripted(), parts=(Part.BROKER, Part.AGENT))
     async with Stack(settings) as stack:

@@ -7,6 +7,8 @@ import pytest
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import mqtt_caller
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(params=["mqtt5", "mqtt311", "http"])
 def operate(request, stack):

@@ -249,6 +249,7 @@ def test_a_start_that_is_retained_begins_nothing(caller):
     clip.send("start", b"", retain=True)
 
 
+@pytest.mark.once
 async def test_an_agent_that_was_killed_has_it_begin_again(stack):
     with mqtt_caller(stack) as caller:
         clip = Clip(caller).start().chunks(0, 1, 2)
@@ -261,6 +262,7 @@ async def test_an_agent_that_was_killed_has_it_begin_again(stack):
         assert_heard(clip.start().chunks().end())
 
 
+@pytest.mark.once
 async def test_an_agent_that_is_stopped_has_it_begin_again(stack):
     with mqtt_caller(stack) as caller:
         clip = Clip(caller).start().chunks(0, 1, 2)

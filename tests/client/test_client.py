@@ -48,6 +48,7 @@ async def refused(code, asking):
     return caught.value
 
 
+@pytest.mark.once
 async def test_a_broker_that_lost_its_memory_loses_no_answer(stack, client):
     asking = [asyncio.create_task(client.ask(Request(text="Hi"))) for _ in range(5)]
     await asyncio.sleep(0)
@@ -56,6 +57,7 @@ async def test_a_broker_that_lost_its_memory_loses_no_answer(stack, client):
     assert [reply.text for reply in await asyncio.gather(*asking)] == [ANSWER] * 5
 
 
+@pytest.mark.once
 async def test_an_agent_that_was_killed_answers_when_it_is_back(stack, client):
     asking = asyncio.create_task(client.ask(Request(text="Hi")))
     await asyncio.sleep(0.2)
@@ -186,6 +188,7 @@ async def test_a_request_that_cannot_be_asked_is_not_streamed(stack):
         await refused(ErrorCode.FORBIDDEN, anext(client.stream(Request(text="Hi"))))
 
 
+@pytest.mark.once
 async def test_an_agent_that_is_gone_is_said_at_once(stack, client):
     await stack.stop(Part.AGENT)
     try:

@@ -111,6 +111,7 @@ async def test_its_run_is_heard_of(client):
     assert told == ["accepted", "stt_start", "stt_end"]
 
 
+@pytest.mark.once
 async def test_an_agent_that_is_killed_gets_it_again(stack, client):
     async with client.upload(START) as upload:
         await upload.send(CLIP[:100_000])
@@ -121,6 +122,7 @@ async def test_an_agent_that_is_killed_gets_it_again(stack, client):
         assert (await upload.end()).status is Status.OK
 
 
+@pytest.mark.once
 async def test_a_broker_that_lost_its_memory_loses_no_clip(stack, client, monkeypatch):
     monkeypatch.setattr("agent.client.upload.FIRST_PAUSE_S", 0.5)
     async with client.upload(START) as upload:

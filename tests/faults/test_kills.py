@@ -13,7 +13,7 @@ from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import PATIENCE_S, mqtt_caller
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 STATE = "edgevoice/v1/orin/state"
 

@@ -25,7 +25,7 @@ async def with_witness(stack):
     await stack.restart(Part.BROKER)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     """Broker, agent and bridge; the agent's log shows all it can."""
     settings = StackSettings.scripted(

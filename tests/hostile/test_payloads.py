@@ -14,6 +14,8 @@ from agent.stack import Part
 from tests.callers import PATIENCE_S, mqtt_caller, spoken
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 LIMIT = Limits().max_message_bytes
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (DEBUG|INFO|WARNING|ERROR) +[\w.]+[: ]")
 

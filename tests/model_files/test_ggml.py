@@ -11,6 +11,8 @@ from agent.model_files.fault import ModelFault
 from agent.model_files.ggml import check_vad, check_whisper
 from tests.ggml_model import FULL_SIZE, Shape, random_model, scripted_model, vad_model
 
+pytestmark = pytest.mark.once
+
 MAGIC = b"lmgg"
 HEADER_FIELDS = 11
 

@@ -1,5 +1,7 @@
 """Clips in pieces: what is told while they arrive, how they end, what is refused, and that it is said once."""
 
+import asyncio
+
 import pytest
 
 from agent.contract.errors import ContractError
@@ -23,6 +25,7 @@ def anyio_backend():
 @pytest.fixture
 async def make():
     """Gives the clips of an agent with other limits; whatever becomes of them, nobody goes on hearing them."""
+    assert isinstance(asyncio.get_running_loop(), HurriedLoop)
     made: list[Parts] = []
 
     def _make(**options):

@@ -1,0 +1,1 @@
+"""The contract, case by case, on one set of real processes."""
