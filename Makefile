@@ -10,6 +10,9 @@ APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 # To try it out, a container's own disk will do.
 export EDGEVOICE_ALLOW_EPHEMERAL ?= true
 
+# Many processes are started, and what one has compiled the others need not.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test lint audit bench chaos clean system python model
 

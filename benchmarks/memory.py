@@ -80,13 +80,13 @@ async def run(arguments: argparse.Namespace) -> int:
     with console.status("Weighing ..."):
         at_rest = await _measure_rest()
         growths = await _measure_growth(_QUICK if arguments.quick else _FULL)
-        peaks = await _measure_peaks(failures)
+        peaks = [] if arguments.quick else await _measure_peaks(failures)
     own = next(one for one in at_rest if one.process == Part.AGENT.value)
     return Outcome(
         "memory",
         {"clip_s": large_clips.LENGTH_S},
         [*at_rest, *growths, *peaks],
-        tables=[_rest_table(at_rest), _growth_table(growths), _peak_table(peaks)],
+        tables=[_rest_table(at_rest), _growth_table(growths), *([_peak_table(peaks)] if peaks else [])],
         charts=[
             Chart("At rest", "MiB", {one.process: {"resident": one.resident_mib} for one in at_rest}),
             Chart(
@@ -95,7 +95,7 @@ async def run(arguments: argparse.Namespace) -> int:
                 {one.question: {"its size": one.request_kib, "growth": one.growth_kib} for one in growths},
                 log=True,
             ),
-            Chart("A clip of ten minutes", "MiB", {one.form: {"peak": one.peak_mib} for one in peaks}),
+            *_peak_charts(peaks),
         ],
         verdicts=[Verdict("The agent at rest", own.resident_mib, AIM_AT_REST_MIB, " MiB")],
         failures=failures,
@@ -104,7 +104,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much is asked, and where the figures go."""
-    add_usual(parser, quick="fewer requests that wait: rough")
+    add_usual(parser, quick="fewer requests that wait, and no clip of ten minutes: rough")
 
 
 async def _measure_rest() -> list[Process]:
@@ -175,6 +175,11 @@ def _growth_table(results: Sequence[Growth]) -> Table:
     for one in results:
         shown.add_row(one.question, str(one.requests), f"{one.request_kib:.1f}", f"{one.growth_kib:.1f}")
     return shown
+
+
+def _peak_charts(results: Sequence[Peak]) -> list[Chart]:
+    bars = {one.form: {"peak": one.peak_mib} for one in results}
+    return [Chart("A clip of ten minutes", "MiB", bars)] if bars else []
 
 
 def _peak_table(results: Sequence[Peak]) -> Table:

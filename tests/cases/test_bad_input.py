@@ -8,6 +8,8 @@ from agent.contract.limits import Limits
 from tests.callers import spoken
 from tests.wav_files import REFUSED, silence, sine, wav
 
+pytestmark = pytest.mark.once
+
 CLIP = wav(sine(seconds=0.5))
 
 JSON = {

@@ -11,6 +11,8 @@ from tests.callers import http_caller, mqtt_caller, spoken
 from tests.cases.conftest import scripted
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 CLIP = wav(sine(seconds=2.0))
 LIMITS = {
     "max_queued": 7,

@@ -11,6 +11,8 @@ from agent.stack import Part, Stack, StackSettings
 from tests.callers import PATIENCE_S, mqtt_caller, spoken
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 CLIP = wav(sine(seconds=40.0, rate=8_000), rate=8_000)
 FOREVER = {
     "stt": ("transcribe", {"audio": spoken(CLIP)}, "stt_start"),

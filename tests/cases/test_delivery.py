@@ -12,6 +12,8 @@ from tests.callers import PATIENCE_S, http_caller, mqtt_caller, spoken
 from tests.cases.conftest import scripted
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 CLIP = wav(sine(seconds=0.5))
 
 
@@ -204,7 +206,6 @@ def test_presence_is_there_for_who_comes_late(stack):
     assert state["memory_bytes"] > 1e6
 
 
-@pytest.mark.once
 async def test_the_agent_says_goodbye_and_the_broker_says_it_for_a_killed_one(anyio_backend):  # noqa: ARG001
     settings = StackSettings(stt=scripted(), llm=scripted(), tts=scripted(), parts=(Part.BROKER, Part.AGENT))
     async with Stack(settings) as stack:

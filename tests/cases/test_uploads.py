@@ -15,6 +15,8 @@ from agent.stack import Part, Stack, StackSettings
 from tests.callers import mqtt_caller, spoken
 from tests.wav_files import sine, wav
 
+pytestmark = pytest.mark.once
+
 HEARD = "turn on the kitchen lights"
 CLIP = wav(sine(seconds=2.0, rate=8_000), rate=8_000)
 SAMPLES = {"format": "pcm_s16le", "sample_rate": 8_000}
@@ -165,7 +167,6 @@ def test_an_empty_clip_is_no_speech(caller):
 
 
 @pytest.mark.embedded
-@pytest.mark.once
 def test_the_end_of_speech_ends_it(stack):
     voice = Espeak(EspeakOptions(voice="en-us"), Path())
     said = voice.synthesize("Turn on the kitchen lights.", voice=None, speed=1.0, cancelled=lambda: False)
@@ -249,7 +250,6 @@ def test_a_start_that_is_retained_begins_nothing(caller):
     clip.send("start", b"", retain=True)
 
 
-@pytest.mark.once
 async def test_an_agent_that_was_killed_has_it_begin_again(stack):
     with mqtt_caller(stack) as caller:
         clip = Clip(caller).start().chunks(0, 1, 2)
@@ -262,7 +262,6 @@ async def test_an_agent_that_was_killed_has_it_begin_again(stack):
         assert_heard(clip.start().chunks().end())
 
 
-@pytest.mark.once
 async def test_an_agent_that_is_stopped_has_it_begin_again(stack):
     with mqtt_caller(stack) as caller:
         clip = Clip(caller).start().chunks(0, 1, 2)

@@ -14,7 +14,7 @@ from agent.engines.opening import Opener
 from agent.engines.settings import LanguageModelSettings, MemorySettings, RegisteredModel
 from agent.errors import EngineError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 GIB = 2**30
 

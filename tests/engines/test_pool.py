@@ -17,7 +17,7 @@ from agent.engines.opening import Opener
 from agent.engines.pool import SpeechToTextPool, TextToSpeechPool
 from agent.engines.settings import EngineSettings, LanguageModelSettings, MemorySettings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 FOR_EVER_S = 600.0
 MIB = 2**20
@@ -113,7 +113,6 @@ async def test_memory_decides_how_many_there_are(opened, caplog):
     assert (await stt.transcribe(CLIP, language=None, prompt="")).text
 
 
-@pytest.mark.once
 @pytest.mark.embedded
 async def test_a_machine_with_many_cores_has_several_of_an_engine_that_uses_one(opened, monkeypatch):
     pytest.importorskip("espeakng_loader")

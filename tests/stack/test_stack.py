@@ -55,6 +55,7 @@ async def test_each_part_may_be_killed_and_started_again():
         assert await status_of(stack) is Status.OK
 
 
+@pytest.mark.once
 @pytest.mark.anyio
 async def test_the_parts_stop_in_reverse_order():
     ended = []
@@ -73,6 +74,7 @@ async def test_the_parts_stop_in_reverse_order():
     assert ended == [Part.BRIDGE, Part.AGENT, Part.BROKER]
 
 
+@pytest.mark.once
 @pytest.mark.anyio
 async def test_an_agent_that_cannot_start_is_an_error_with_its_last_words():
     broken = replace(AGENT_ONLY, llm=EngineSettings(name="imagined"))
@@ -82,6 +84,7 @@ async def test_an_agent_that_cannot_start_is_an_error_with_its_last_words():
             pass
 
 
+@pytest.mark.once
 @pytest.mark.anyio
 async def test_a_broker_setting_of_ours_is_not_mixed_in(monkeypatch):
     monkeypatch.setenv("EDGEVOICE_MQTT__PORT", "1")
@@ -92,6 +95,7 @@ async def test_a_broker_setting_of_ours_is_not_mixed_in(monkeypatch):
         assert await status_of(stack) is Status.OK
 
 
+@pytest.mark.once
 @pytest.mark.anyio
 async def test_what_is_killed_is_started_again_until_it_dies_too_often():
     told: asyncio.Queue[str] = asyncio.Queue()
