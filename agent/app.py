@@ -15,7 +15,7 @@ from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
 from agent.handler import Handler
 from agent.intake import Intake
-from agent.journal.entries import Bounds
+from agent.journal.entries import Bounds, Kept
 from agent.journal.journal import Journal
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
@@ -30,6 +30,8 @@ from agent.presence.report import Report
 from agent.replies.replies import Replies
 from agent.runs.reception import Reception
 from agent.runs.runs import Runs
+from agent.sessions.calls import SessionCalls
+from agent.sessions.conversations import Conversations
 from agent.settings import Settings
 from agent.speech_text import speech_text
 from agent.uploads.uploads import Uploads
@@ -73,14 +75,21 @@ class Agent:
             max_audio_s=max(settings.limits.max_audio_s, settings.limits.max_upload_s),
             system=settings.chat.system,
             max_tokens=settings.chat.max_tokens,
+            overflow=settings.chat.on_overflow,
             phrases=Phrases(settings.phrase_cache_bytes),
         )
         replies = Replies(topics, self._mqtt)
+        conversations = Conversations(
+            self._journal.sessions,
+            unnamed_idle_s=settings.sessions.unnamed_idle_s,
+            stands_for_many=settings.stands_for_many,
+        )
         self._runs = Runs(
             agent=settings.agent,
             admission=self._admission,
             journal=self._journal,
             stages=stages,
+            conversations=conversations,
             replies=replies,
             ack=self._mqtt.ack,
             on_change=self._changed,
@@ -106,6 +115,14 @@ class Agent:
             listen=stages.listen,
             ack=self._mqtt.ack,
         )
+        self._session_calls = SessionCalls(
+            conversations,
+            self._journal.sessions,
+            self._admission,
+            intake=intake,
+            replies=replies,
+            ack=self._mqtt.ack,
+        )
         self._handler = Handler(
             topics,
             self._mqtt,
@@ -114,6 +131,7 @@ class Agent:
             admission=self._admission,
             reception=reception,
             uploads=self._uploads,
+            sessions=self._session_calls,
             replies=replies,
             operators=self._operators,
         )
@@ -127,6 +145,7 @@ class Agent:
             await stack.enter_async_context(self._mqtt)
             stack.push_async_callback(self._operators.close)
             stack.push_async_callback(self._uploads.close)
+            stack.push_async_callback(self._session_calls.close)
             self._journal.on_change = self._journal_changed
             self._runs.resume()  # before a message can arrive: nothing was awaited since
             background = await stack.enter_async_context(self._background)
@@ -231,4 +250,5 @@ def _import_late() -> None:
 def _journal(settings: Settings) -> Journal:
     kept = settings.journal
     bounds = Bounds(kept.dedup_window_s, max_replies=kept.max_replies, max_bytes=kept.max_bytes)
-    return Journal(settings.journal_path, synchronous=kept.synchronous, bounds=bounds)
+    sessions = Kept(settings.sessions.idle_s, settings.sessions.max_turns, settings.sessions.max_per_client)
+    return Journal(settings.journal_path, synchronous=kept.synchronous, bounds=bounds, kept=sessions)

@@ -132,6 +132,13 @@ class EngineDied(EngineError):
     """The engine's process ended in the middle of a call; the agent has already started another."""
 
 
+def too_long(asked: int, window: int) -> EngineError:
+    """The conversation has `asked` tokens, which do not fit into the model's `window`."""
+    many = "more than" if asked > window else "as many as"
+    message = f"the conversation has {asked} tokens, {many} the model's window of {window}"
+    return EngineError(Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, limit=window, actual=asked)
+
+
 class UserError(Exception):
     """What the person who typed a command can put right, and how."""
 

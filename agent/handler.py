@@ -21,6 +21,7 @@ from agent.pipeline.admission import Admission
 from agent.replies.addressing import address_reply
 from agent.replies.replies import Replies
 from agent.runs.reception import Reception
+from agent.sessions.calls import SessionCalls
 from agent.uploads.uploads import Uploads
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Handler:
         admission: Admission,
         reception: Reception,
         uploads: Uploads,
+        sessions: SessionCalls,
         replies: Replies,
         operators: Operators,
     ) -> None:
@@ -52,6 +54,12 @@ class Handler:
         self._replies = replies
         self._operators = operators
         self._accepting = True
+        self._at_once = {
+            Operation.CANCEL: self._cancel,
+            Operation.LOOKUP: self._look_up,
+            Operation.SESSION: sessions.handle,
+        }
+        """Operation → what answers it beside the runs."""
 
     def stop_accepting(self) -> None:
         """From now on, requests stay with the broker, unacknowledged; clips that still arrive are to begin again."""
@@ -79,10 +87,8 @@ class Handler:
             address = self._topics.parse_request(message.topic)
             if address.upload:
                 self._uploads.handle(message, address, address.upload)
-            elif address.operation is Operation.CANCEL:
-                self._cancel(message, client)
-            elif address.operation is Operation.LOOKUP:
-                self._look_up(message, client)
+            elif answer := self._at_once.get(address.operation):
+                answer(message, client)
             else:
                 asked = self._intake.read(message, address)
                 self._take_on(message, client, asked)

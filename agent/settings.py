@@ -17,7 +17,7 @@ from pydantic_settings import (
 
 from agent import profiles
 from agent.contract.limits import Limits
-from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
+from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, HTTP_CLIENT_PREFIX, Id, Overflow, TopicBase
 from agent.contract.topics import Topics
 from agent.engines.settings import EngineSettings, LanguageModelSettings, MemorySettings, RegisteredModel
 from agent.mqtt.settings import MqttSettings
@@ -77,6 +77,22 @@ class ChatSettings(_Section):
     """Instruction to the language model; empty for none."""
     max_tokens: int = Field(default=128, ge=1)
     """Longest answer [tokens]."""
+    on_overflow: Overflow = Overflow.TRIM
+    """What becomes of a conversation that does not fit into the model's window: its oldest turns are left out
+    (`trim`) or told in short (`summarize`), or the request is refused (`error`)."""
+
+
+class SessionSettings(_Section):
+    """What is remembered of conversations."""
+
+    idle_s: float = Field(default=86_400.0, gt=0)
+    """One in which nothing is said for so long is forgotten [s]."""
+    unnamed_idle_s: float = Field(default=600.0, ge=0)
+    """The same for the one that a device's requests belong to which name none; 0: each stands alone [s]."""
+    max_turns: int = Field(default=1_000, ge=1)
+    """Questions and answers of each; over it, the oldest are forgotten."""
+    max_per_client: int = Field(default=1_000, ge=1)
+    """Conversations of each client; over it, the oldest are forgotten."""
 
 
 class JournalSettings(_Section):
@@ -156,6 +172,8 @@ class Settings(BaseSettings):
     """Broker users who may ask for `health`, `models.…` and `drain`; the broker's ACL must let them, too."""
     chat: ChatSettings = ChatSettings()
     """How the language model is asked."""
+    sessions: SessionSettings = SessionSettings()
+    """What is remembered of conversations."""
     limits: Limits = Limits()
     """How much callers may ask for."""
     journal: JournalSettings = JournalSettings()
@@ -167,6 +185,10 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """Every topic of this agent."""
         return Topics(base=self.base, agent=self.agent)
+
+    def stands_for_many(self, client: str) -> bool:
+        """Whether `client` asks for many callers, who are not to hear of each other's conversations."""
+        return client in self.trusted_clients or client.startswith(HTTP_CLIENT_PREFIX)
 
     @property
     def models_dir(self) -> Path:

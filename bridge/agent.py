@@ -11,6 +11,7 @@ from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
+from agent.contract.sessions import SessionCall
 from agent.contract.terms import AdminOperation, Presence
 
 
@@ -50,6 +51,9 @@ class Agent(Protocol):
 
     async def lookup(self, request_id: str, /, *, client: str | None = None) -> Found | None:
         """What became of a request; None where the agent does not know it. Raises ContractError or NoReply."""
+
+    async def converse(self, asked: SessionCall, /, *, client: str | None = None) -> Reply:
+        """The reply to a call about the client's conversations; raises like `ask`."""
 
     async def administer(self, operation: AdminOperation, /, *, model: str | None = None) -> Reply:
         """The reply to an operator's call; raises ContractError or NoReply."""

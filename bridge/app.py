@@ -16,7 +16,7 @@ from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
 from bridge.errors import add_handlers
 from bridge.openapi import describe
-from bridge.routes import admin, ask, health, requests
+from bridge.routes import admin, ask, health, requests, sessions
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
@@ -64,6 +64,7 @@ def create_app(
     add_handlers(app)
     app.include_router(ask.router)
     app.include_router(requests.router)
+    app.include_router(sessions.router)
     app.include_router(admin.router)
     app.include_router(health.router)
     describe(app)

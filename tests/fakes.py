@@ -63,6 +63,9 @@ class FakeLanguageModel(FakeEngine):
         async for delta in self.chat([], sampling):
             yield delta
 
+    async def count(self, messages):
+        return sum(len(message.content.split()) for message in messages)
+
     async def chat(self, messages, sampling):
         self.messages, self.sampling = messages, sampling
         await self.begin()

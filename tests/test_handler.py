@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -58,6 +59,7 @@ class Agent:
             uploads=Uploads(
                 Limits(), intake=intake, reception=reception, replies=replies, listen=nobody, ack=self.mqtt.ack
             ),
+            sessions=cast("Any", SimpleNamespace(handle=None)),
             replies=replies,
             operators=nobody,
         )

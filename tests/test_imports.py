@@ -173,7 +173,20 @@ ALLOWED: dict[str, set[str]] = {
         "agent.operations",
         "agent.pipeline",
         "agent.replies",
+        "agent.sessions.conversations",
     },
+    "agent.sessions.conversations": {"agent.contract", "agent.errors", "agent.journal", "agent.pipeline.history"},
+    "agent.sessions.calls": {
+        "agent.contract",
+        "agent.errors",
+        "agent.intake",
+        "agent.journal",
+        "agent.mqtt.message",
+        "agent.pipeline.admission",
+        "agent.replies",
+        "agent.sessions.conversations",
+    },
+    "agent.sessions": set(),
     "agent.handler": {
         "agent.contract",
         "agent.errors",
@@ -185,6 +198,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.pipeline",
         "agent.replies",
         "agent.runs",
+        "agent.sessions",
         "agent.uploads",
     },
     "agent.uploads": {
@@ -219,6 +233,7 @@ COMPANIONS = {
     for name in (
         "at_pauses",
         "coqui_choices",
+        "llamacpp_listener",
         "mlc_options",
         "mlc_process",
         "openai_errors",

@@ -12,10 +12,11 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.lookup import Found
 from agent.contract.messages import Lookup
 from agent.contract.reply import Reply
+from agent.contract.sessions import SessionCall
 from agent.contract.terms import AdminOperation, Operation
 from agent.contract.topics import Topics
 
-_LOOKUP_TIMEOUT_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 class Calls:
@@ -31,12 +32,19 @@ class Calls:
         client = await self._names.may_ask(client)
         call_id = uuid.uuid4().hex
         asked = in_json(self._topics.request(client, Operation.LOOKUP), Lookup(id=call_id, request_id=request_id))
-        reply = await self._exchange.ask((client, call_id), asked, _LOOKUP_TIMEOUT_S)
+        reply = await self._exchange.ask((client, call_id), asked, _TIMEOUT_S)
         if reply.error and reply.error.code is ErrorCode.NOT_FOUND:
             return None
         if reply.error:
             raise ContractError(**reply.error.model_dump())
         return Found.model_validate(reply.result, strict=False)
+
+    async def converse(self, asked: SessionCall, client: str | None) -> Reply:
+        """The reply to a call about conversations."""
+        client = await self._names.may_ask(client)
+        call = asked.model_copy(update={"id": asked.id or uuid.uuid4().hex})
+        message = in_json(self._topics.request(client, Operation.SESSION), call)
+        return await self._exchange.ask((client, str(call.id)), message, _TIMEOUT_S)
 
     async def administer(self, operation: AdminOperation, model: str | None, timeout_s: float) -> Reply:
         """The reply to an operator's call."""

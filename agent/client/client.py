@@ -23,6 +23,7 @@ from agent.contract.lookup import Found
 from agent.contract.messages import Cancel, Request, StreamOptions, UploadStart
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
+from agent.contract.sessions import SessionCall
 from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
@@ -169,6 +170,13 @@ class AgentClient:
         Raises ContractError where it cannot be asked or the agent refuses, NoReply where nothing is heard within 10 s.
         """
         return await self._calls.lookup(request_id, client)
+
+    async def converse(self, asked: SessionCall, *, client: str | None = None) -> Reply:
+        """The reply to a call about conversations of the client's.
+
+        Raises ContractError where it cannot be made, NoReply where nothing is heard.
+        """
+        return await self._calls.converse(asked, client)
 
     async def administer(
         self, operation: AdminOperation, *, model: str | None = None, timeout_s: float = _ADMIN_TIMEOUT_S

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the speech goes (default: answer.wav)")
     parser.add_argument("--live", action="store_true", help="send the file in pieces, at the pace of speech")
     parser.add_argument("--stream", action="store_true", help="show, and write to FILE, the answer as it comes")
+    parser.add_argument("--session", type=checked(Id), metavar="NAME", help="the conversation it belongs to")
     parser.add_argument("--operation", choices=_OPERATIONS, default=Operation.CHAT.value, help="what to ask for")
     parser.add_argument(
         "--deadline-ms", type=checked(_DEADLINE_MS), metavar="MS", help="when the answer is of no more use"
@@ -88,6 +89,7 @@ def _request(args: argparse.Namespace) -> Request:
         return Request(
             text=args.text,
             audio=encode_base64(args.wav.read_bytes()) if args.wav and not args.live else None,
+            session_id=args.session,
             reply_mode=mode,
             deadline_ms=args.deadline_ms,
             stream=StreamOptions(audio=mode.heard) if args.stream else None,

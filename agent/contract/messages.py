@@ -17,7 +17,7 @@ from agent.contract.limits import (
     MAX_TOKENS,
     MIN_CHUNK_BYTES,
 )
-from agent.contract.terms import AudioFormat, Id, Mode, Operation, ReplyMode, Role
+from agent.contract.terms import AudioFormat, Id, Mode, Operation, Overflow, ReplyMode, Role
 from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
 
@@ -76,6 +76,10 @@ class Sampling(_Asked):
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=2)
     """Above 1: repetition is less likely."""
 
+    def over(self, base: Sampling) -> Sampling:
+        """`base`, but for what is said here."""
+        return base.model_copy(update=self.model_dump(exclude_none=True, exclude_defaults=True))
+
 
 class VoiceOptions(_Asked):
     """How an answer is to sound."""
@@ -117,7 +121,7 @@ class Request(_Asked):
     id: Id | None = None
     """The caller's name for the request; the same id again is the same request. Made up when left out."""
     session_id: Id | None = None
-    """The conversation this belongs to; echoed."""
+    """The conversation this belongs to: what was said in it before is part of the question."""
     reply_mode: ReplyMode = ReplyMode.TEXT
     """Whether the answer is to be read, heard, or both."""
     text: Text | None = None
@@ -132,6 +136,8 @@ class Request(_Asked):
     """`raw` gives `text` to the model as it is: no instruction, no form of conversation."""
     system: Text | None = None
     """Instruction to the language model, in place of the operator's own."""
+    on_overflow: Overflow | None = None
+    """What becomes of a conversation that does not fit into the model's window; the operator's rule when left out."""
     language: str | None = Field(default=None, pattern=r"^(auto|[a-z]{2,3}(-[A-Za-z]{2,4})?)$")
     """Language of the speech (`en`, `de`, …); `auto` lets the engine find out."""
     reply_to: str | None = Field(default=None, min_length=1, max_length=MAX_TOPIC_BYTES)

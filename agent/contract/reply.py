@@ -96,6 +96,8 @@ class Context(WireModel):
     """Tokens of the conversation, system prompt included."""
     window: int
     """Tokens the model can hold, answer included."""
+    dropped_messages: int | None = None
+    """Earlier messages of the conversation that did not fit, and were left out or told in short."""
 
 
 class Usage(WireModel):

@@ -38,6 +38,33 @@ class Operation(str, Enum):
     SPEAK = "speak"
     CANCEL = "cancel"
     LOOKUP = "lookup"
+    SESSION = "session"
+
+
+class SessionOperation(str, Enum):
+    """What may be done with a conversation."""
+
+    LIST = "list"
+    """All of the caller's: a SessionList."""
+    GET = "get"
+    """What was said in one: a SessionHistory."""
+    RESET = "reset"
+    """It begins anew, as it is configured: a SessionInfo."""
+    DELETE = "delete"
+    """It is forgotten, with its configuration: a SessionInfo without turns."""
+    CONFIG = "config"
+    """How its requests are answered; with `config`, from now on: a SessionInfo."""
+
+
+class Overflow(str, Enum):
+    """What becomes of a conversation that does not fit into the model's window."""
+
+    TRIM = "trim"
+    """Its oldest turns are left out."""
+    SUMMARIZE = "summarize"
+    """Its oldest turns are told in short."""
+    ERROR = "error"
+    """The request is refused."""
 
 
 class AdminOperation(str, Enum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import re
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
@@ -45,7 +46,8 @@ async def ask(way: str, stack: Stack, case: Case, clip: bytes | None) -> Answer:
 
 async def _over_mqtt(protocol: Protocol, stack: Stack, case: Case, clip: bytes | None) -> Answer:
     audio = encode_base64(clip) if clip else None
-    question = Request(text=None if clip else case.question, audio=audio, reply_mode=case.mode)
+    alone = uuid.uuid4().hex  # or the same question, asked again, would be answered from memory
+    question = Request(text=None if clip else case.question, audio=audio, reply_mode=case.mode, session_id=alone)
     return _answer(await _reply(stack, question, Operation.CHAT, protocol))
 
 

@@ -150,6 +150,12 @@ class LanguageModel(Engine, Protocol):
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, byte for byte as it is given: no template, no system message. Else like `chat`."""
 
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """The tokens that the conversation, or the prompt, has as this model reads it; None where it cannot tell.
+
+        Takes no slot, and never fewer than there are.
+        """
+
 
 class TextToSpeech(Engine, Protocol):
     """Turns text into speech; one call at a time."""
@@ -203,6 +209,9 @@ class AsyncLanguageModel(AsyncEngine, Protocol):
 
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, as it is."""
+
+    async def count(self, messages: Sequence[Message]) -> int | None:
+        """The tokens that the conversation has as this model reads it; None where it cannot tell."""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,20 @@ class Chat(_Said):
     sampling: Sampling
 
 
+class Count(_Said):
+    """Call without a slot: how many tokens has the conversation? Answered by Counted."""
+
+    kind = Kind.COUNT
+    asked: list[Message]
+
+
+class Counted(_Said):
+    """How many it has; None where the engine cannot tell."""
+
+    kind = Kind.DONE
+    tokens: int | None = None
+
+
 class Piece(_Said):
     """The next piece of an answer."""
 

@@ -14,10 +14,11 @@ _MAX_BYTES = 1 << 30
 
 
 class Kind(str, Enum):
-    """What a frame says; the first seven go from host to worker, the others back."""
+    """What a frame says; the first eight go from host to worker, the others back."""
 
     LOAD = "load"
     CALL = "call"
+    COUNT = "count"
     LISTEN = "listen"
     FEED = "feed"
     FINISH = "finish"

@@ -18,7 +18,18 @@ from agent.engines.base import (
     Delta,
     Transcript,
 )
-from agent.engines.calls import Chat, Feed, Listen, Piece, Synthesize, Synthesized, Transcribe, Transcribed
+from agent.engines.calls import (
+    Chat,
+    Count,
+    Counted,
+    Feed,
+    Listen,
+    Piece,
+    Synthesize,
+    Synthesized,
+    Transcribe,
+    Transcribed,
+)
 from agent.engines.frames import Frame, Kind
 from agent.engines.inflight import CallsInFlight, Session
 from agent.engines.keeper import Keeper
@@ -127,6 +138,12 @@ class LanguageModelHost(EngineHost):
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """How `prompt` goes on, as it is."""
         return self._answer(Chat(asked=prompt, sampling=sampling))
+
+    async def count(self, messages: Sequence[Message]) -> int | None:
+        """The tokens that the conversation has as this model reads it; None where it cannot tell."""
+        worker = await self._keeper.ready()
+        counted = await self._calls.ask_aside(Count(asked=list(messages)).frame(), worker)
+        return Counted.of(counted).tokens
 
     async def _answer(self, call: Chat) -> AsyncGenerator[Delta, None]:
         async with aclosing(self._call(call.frame())) as answer:

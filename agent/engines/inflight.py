@@ -75,6 +75,15 @@ class CallsInFlight:
         finally:
             self._callers -= 1
 
+    async def ask_aside(self, asked: Frame, worker: WorkerProcess) -> Frame:
+        """The one frame that answers a call which takes no slot; or its EngineError."""
+        number, call = self._begin(asked, worker, lambda: None)
+        session = Session(self, worker, number, call.frames)
+        try:
+            return await session.answer()
+        finally:
+            session.close()
+
     def listen(self, asked: Frame, worker: WorkerProcess) -> Session | None:
         """Begins a session with `worker`; None where there are as many as there may be."""
         if not self._sessions_left:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import secrets
 import sys
 import threading
@@ -15,11 +13,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
 from agent.contract.terms import FinishReason, Stage
@@ -31,8 +27,9 @@ from agent.engines.base import (
     all_cores_but_one,
     not_installed,
 )
+from agent.engines.llamacpp_listener import Listener
 from agent.engines.prompt import turns
-from agent.errors import EngineError
+from agent.errors import EngineError, too_long
 from agent.model_files.fault import ModelFault
 from agent.model_files.gguf import check_gguf, find_gguf
 
@@ -40,7 +37,6 @@ _SMALL_MODEL_BYTES = 256 * 2**20
 _SLOTS, _SLOTS_OF_SMALL_MODEL = 2, 8
 _LEAST_TOKEN_BYTES = 24 * 2**10  # of a conversation, with the smallest model there is
 _LIBRARY_BYTES = 128 * 2**20
-_ANSWER_S = 10.0
 
 
 class LlamaCppOptions(EngineOptions):
@@ -79,7 +75,8 @@ class LlamaCpp:
         self.slots = options.slots_for(path)
         key = secrets.token_hex(16)
         self._server = _serve(path, options, key)
-        self._window = _window(self._server.listening_address, key)
+        self._listener = Listener(self._server.listening_address, key)
+        self._window = self._listener.window()
         self._threads = ThreadPoolExecutor(self.slots, "llamacpp")
 
     @classmethod
@@ -153,6 +150,11 @@ class LlamaCpp:
             stopped.set()
             await asyncio.wait([work])  # the slot is free only then
 
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """The tokens of the prompt, or of the one that the model's own template makes of the conversation."""
+        given = asked if isinstance(asked, str) else turns(asked)
+        return await asyncio.to_thread(self._listener.count, given)
+
     def close(self) -> None:
         """Nothing: freeing llama.cpp's server may hang for ever, so the process's end does it."""
 
@@ -210,19 +212,6 @@ def _serve(path: Path, options: LlamaCppOptions, key: str) -> Any:
         ) from exc
 
 
-def _window(address: str, key: str) -> int:
-    """The tokens that a slot really has: llama.cpp rounds, and cuts at what the model was trained for."""
-    server = urlsplit(address)
-    connection = http.client.HTTPConnection(server.hostname or "127.0.0.1", server.port, timeout=_ANSWER_S)
-    try:
-        connection.request("GET", "/slots", headers={"Authorization": f"Bearer {key}"})
-        return int(json.loads(connection.getresponse().read())[0]["n_ctx"])
-    except (OSError, http.client.HTTPException, ValueError, LookupError) as exc:
-        raise EngineError(Stage.LLM, f"llama.cpp does not tell of its slots: {exc}") from exc
-    finally:
-        connection.close()
-
-
 def _last(finish: FinishReason, usage: dict[str, Any], timings: dict[str, Any]) -> Delta:
     prefill = timings.get("prompt_per_second") if timings.get("prompt_n", 0) >= TELLING_PREFILL_TOKENS else None
     return Delta(
@@ -236,9 +225,7 @@ def _last(finish: FinishReason, usage: dict[str, Any], timings: dict[str, Any]) 
 
 def _failure(error: dict[str, Any]) -> EngineError:
     if error.get("type") == "exceed_context_size_error":
-        asked, window = error["n_prompt_tokens"], error["n_ctx"]
-        message = f"the conversation has {asked} tokens, more than the model's window of {window}"
-        return EngineError(Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED)
+        return too_long(error["n_prompt_tokens"], error["n_ctx"])
     return EngineError(Stage.LLM, f"llama.cpp failed: {error.get('message', 'no reason given')}")
 
 

@@ -20,12 +20,13 @@ from agent.engines.base import TELLING_PREFILL_TOKENS, Delta, EngineOptions, Lan
 from agent.engines.mlc_options import HEADROOM, MlcOptions, Plan
 from agent.engines.mlc_process import constructed, give_up, hush, one_line, say
 from agent.engines.prompt import turns
-from agent.errors import EngineError
+from agent.errors import EngineError, too_long
 from agent.model_files.fault import ModelFault
 from agent.model_files.mlc import WEIGHT_LISTS, ModelFiles, find_model
 from agent.model_files.mlc_config import CONFIG
 
 _FASTEST_DECODE = 2_000.0
+_TURN_TOKENS = 16
 _TOO_LONG = re.compile(r"has (\d+) tokens in total, *larger than the model input length limit (\d+)")
 
 
@@ -116,6 +117,11 @@ class Mlc:
         """How `prompt` goes on, as it is; the stop strings of the model's template still end it."""
         return self._answer(self._engine.completions.create, {"prompt": prompt}, sampling)
 
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """The tokens of what is said, and as many beside it as the marks of turns can be."""
+        texts = [asked] if isinstance(asked, str) else [message.content for message in asked]
+        return sum(len(self._engine.tokenizer.encode(text)) + _TURN_TOKENS for text in texts)
+
     def close(self) -> None:
         """Ends the engine's threads; without that, no process they are in would ever end by itself."""
         threading.excepthook = threading.__excepthook__
@@ -185,7 +191,7 @@ class Mlc:
     def _last(self, finish: FinishReason, usage: Any) -> Delta:
         if finish is FinishReason.LENGTH and not usage.prompt_tokens:
             window = self._engine.max_input_sequence_length  # a prompt of just this length is not refused
-            raise _too_long(window, window)
+            raise too_long(window, window)
         told = usage.extra or {}
         decode = told.get("decode_tokens_per_s")
         return Delta(
@@ -228,19 +234,8 @@ def _hint(files: ModelFiles, said: str) -> str:
 
 def _refused(exc: ValueError) -> EngineError:
     if found := _TOO_LONG.search(str(exc)):
-        return _too_long(int(found[1]), int(found[2]))
+        return too_long(int(found[1]), int(found[2]))
     return EngineError(Stage.LLM, f"MLC refuses: {one_line(exc)}", code=ErrorCode.BAD_REQUEST, field="messages")
-
-
-def _too_long(asked: int, window: int) -> EngineError:
-    many = "more than" if asked > window else "as many as"
-    return EngineError(
-        Stage.LLM,
-        f"the conversation has {asked} tokens, {many} the model's window of {window}",
-        code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-        limit=window,
-        actual=asked,
-    )
 
 
 _: type[LanguageModel] = Mlc

@@ -125,6 +125,10 @@ class OpenAi:
         """How `prompt` goes on, as it is."""
         return self._answer({"prompt": prompt}, sampling)
 
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """None: the model's tokenizer is the server's."""
+        return None
+
     def close(self) -> None:
         """Nothing: connections end with the process."""
 

@@ -138,6 +138,10 @@ class Triton:
         finally:
             stream.cancel()
 
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """None: the model's tokenizer is the server's."""
+        return None
+
     def close(self) -> None:
         """Nothing: connections end with the process."""
 

@@ -18,7 +18,7 @@ from agent.audio import Audio
 from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Sampling
 from agent.contract.presence import EngineInfo
-from agent.contract.terms import FinishReason, Stage
+from agent.contract.terms import FinishReason, Role, Stage
 from agent.engines.base import (
     CancelFlag,
     Delta,
@@ -28,13 +28,12 @@ from agent.engines.base import (
     TextToSpeech,
     Transcript,
 )
-from agent.errors import EngineError
+from agent.errors import EngineError, too_long
 
 _LOOK_S = 0.005
 _VOICE = "sine"
 _TONE_HZ = 440.0
 _S_PER_CHARACTER = 0.06
-_WINDOW = 4_096
 
 
 class _Scripted:
@@ -116,13 +115,15 @@ class ScriptedLanguageModelOptions(EngineOptions):
     """What it answers, and when."""
 
     answer: str = "You said: {text}"
-    """The answer; `{text}` is the last message of the conversation."""
+    """The answer; `{text}` is the last message of the conversation, `{asked}` all that was asked, instruction first."""
     delay_s: float = Field(default=0.0, ge=0)
     """How long it reads before the first word [s]."""
     piece_delay_s: float = Field(default=0.0, ge=0)
     """How long each further word takes [s]."""
     slots: int = Field(default=8, ge=1)
     """Conversations at once."""
+    window: int = Field(default=4_096, ge=1)
+    """Words of a conversation and its answer; a longer question is refused."""
     needs_bytes: int = Field(default=0, ge=0)
     """Memory that it says it will need [bytes]."""
     log: Path | None = None
@@ -144,21 +145,32 @@ class ScriptedLanguageModel(_Scripted):
     @property
     def info(self) -> EngineInfo:
         """What it pretends to be."""
-        return EngineInfo(name="scripted", model="template", languages=("en",), context_window=_WINDOW)
+        return EngineInfo(name="scripted", model="template", languages=("en",), context_window=self._options.window)
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The filled-in template; a token is a word."""
         heard = "\n".join(message.content for message in messages)
-        return self._say(messages[-1].content, heard, sampling)
+        asked = " / ".join(message.content for message in messages if message.role is not Role.ASSISTANT)
+        return self._say(messages[-1].content, heard, sampling, asked=asked)
 
     def complete(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """The template, filled in with the whole prompt."""
         return self._say(prompt, prompt, sampling)
 
-    async def _say(self, question: str, heard: str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
-        answer = self._options.answer.replace("{text}", question)
+    async def count(self, asked: Sequence[Message] | str) -> int | None:
+        """The words."""
+        heard = asked if isinstance(asked, str) else " ".join(message.content for message in asked)
+        return len(heard.split())
+
+    async def _say(
+        self, question: str, heard: str, sampling: Sampling, *, asked: str = ""
+    ) -> AsyncGenerator[Delta, None]:
+        answer = self._options.answer.replace("{text}", question).replace("{asked}", asked)
         words = answer.split(" ")
-        said = words[: sampling.max_tokens]
+        read = len(heard.split())
+        if read >= self._options.window:
+            raise too_long(read, self._options.window)
+        said = words[: min(sampling.max_tokens or len(words), self._options.window - read)]
         self._begin(question)
         await asyncio.sleep(self._options.delay_s)
         for number, word in enumerate(said):
@@ -167,7 +179,7 @@ class ScriptedLanguageModel(_Scripted):
             yield Delta(f" {word}" if number else word)
         yield Delta(
             finish_reason=FinishReason.STOP if said == words else FinishReason.LENGTH,
-            prompt_tokens=len(heard.split()),
+            prompt_tokens=read,
             completion_tokens=len(said),
         )
 

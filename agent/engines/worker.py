@@ -25,6 +25,8 @@ from agent.contract.terms import Stage
 from agent.engines.base import Delta, LanguageModel
 from agent.engines.calls import (
     Chat,
+    Count,
+    Counted,
     Failure,
     Feed,
     Listen,
@@ -110,6 +112,8 @@ class Worker:
         elif frame.kind is Kind.CALL:
             asked_once = _Call()
             self._start(frame.call, asked_once, partial(self._answer, frame, asked_once))
+        elif frame.kind is Kind.COUNT:
+            self._start(frame.call, _Call(), partial(self._count, frame))
         elif frame.kind is Kind.LISTEN:
             live = LiveCall(self._thread, self._engine, Listen.of(frame))
             self._start(frame.call, _Call(live=live), partial(_hear, frame.call, live))
@@ -167,6 +171,13 @@ class Worker:
             async for delta in answer:
                 await self._send(Piece(delta=delta).frame(frame.call))
         return Frame(Kind.DONE, frame.call)
+
+    async def _count(self, frame: Frame) -> Frame:
+        asked = Count.of(frame).asked
+        llm: LanguageModel = self._engine
+        return Counted(tokens=await llm.count(self._template.render(asked) if self._template else asked)).frame(
+            frame.call
+        )
 
     def _answer_to(self, asked: Chat) -> AsyncGenerator[Delta, None]:
         llm: LanguageModel = self._engine

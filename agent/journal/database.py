@@ -109,17 +109,19 @@ class Database:
         *,
         clip: tuple[str, bytes] | None = None,
         drops: str | None = None,
+        also: Sequence[Statement] = (),
         owed: Statement | None = None,
         soon: bool = False,
     ) -> asyncio.Future[None]:
         """Queues a statement; the future is done once it is committed, or has its StorageError.
 
+        What is to be written `also` is committed with it, or not at all; it is owed where `owed` is.
         The `clip`, by its name, is written before, the one of the name that it `drops` is removed afterwards. Where it
         cannot be written, `owed` is, as soon as anything can. What is enough `soon` goes with the next that is not.
         """
         done: asyncio.Future[None] = self._loop.create_future()
         done.add_done_callback(_retrieved)
-        write = Write(statement, done, clip, drops, owed)
+        write = Write(statement, done, clip, drops, owed, tuple(also))
         if self.broken:
             self._owe(write, self._error())
             return done
@@ -179,7 +181,7 @@ class Database:
 
     def _owe(self, write: Write, error: StorageError) -> None:
         if write.owed:
-            self._owed.append(write.owed)
+            self._owed += [write.owed, *write.also]
         _refuse(write, error)
 
     def _break(self, exc: Exception) -> None:

@@ -23,6 +23,31 @@ class RunKey(NamedTuple):
         return f"{self.client}/{self.id}"
 
 
+class SessionKey(NamedTuple):
+    """Which conversation of whom."""
+
+    client: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.client}/{self.id}"
+
+
+class Turn(NamedTuple):
+    """A question and its answer, as they are remembered: both, or none."""
+
+    question: str
+    answer: str
+
+
+class Numbered(NamedTuple):
+    """A turn as it was written down."""
+
+    number: int
+    """Rises from turn to turn."""
+    turn: Turn
+
+
 class ReplyTo(NamedTuple):
     """Where a terminal reply is wanted."""
 
@@ -80,3 +105,15 @@ class Bounds:
     """At most so many."""
     max_bytes: int = 256_000_000
     """At most so large, all replies together [bytes]."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How much of conversations is remembered."""
+
+    idle_s: float = 86_400.0
+    """One in which nothing is said for so long is forgotten [s]."""
+    max_turns: int = 1_000
+    """Of each, the latest."""
+    max_sessions: int = 1_000
+    """Of each client, the latest."""

@@ -18,9 +18,10 @@ from agent.contract.terms import Operation
 from agent.journal import statements
 from agent.journal.clock import Moment
 from agent.journal.database import Database
-from agent.journal.entries import Admitted, Answered, Bounds, ReplyTo, RunKey, Unanswered
+from agent.journal.entries import Admitted, Answered, Bounds, Kept, ReplyTo, RunKey, SessionKey, Turn, Unanswered
 from agent.journal.file import Statement
 from agent.journal.schema import clip_name
+from agent.journal.sessions import Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,19 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, *, synchronous: str, bounds: Bounds | None = None, mend_interval_s: float = 2.0
+        self,
+        path: Path,
+        *,
+        synchronous: str,
+        bounds: Bounds | None = None,
+        kept: Kept | None = None,
+        mend_interval_s: float = 2.0,
     ) -> None:
         """`synchronous` as SQLite has it; `mend_interval_s`: how long a broken journal is left alone."""
         self._database = Database(path, synchronous=synchronous, on_break=self._broke)
         self._bounds = bounds or Bounds()
+        self.sessions = Sessions(self._database, kept or Kept())
+        """The conversations."""
         self._mend_interval_s = mend_interval_s
         self._answers = 0
         self._answer_bytes = 0
@@ -120,9 +129,15 @@ class Journal:
         """Notes, soon, that the latest attempt does not count: it was not the request that ended it."""
         self._attempts(key, -1)
 
-    def answer(self, admitted: Admitted, reply: bytes) -> Awaitable[None]:
-        """Done once `reply` is the request's one outcome. StorageError: it will be, where the disk comes back."""
+    def answer(
+        self, admitted: Admitted, reply: bytes, *, said: tuple[SessionKey, Turn] | None = None
+    ) -> Awaitable[None]:
+        """Done once `reply` is the request's one outcome. StorageError: it will be, where the disk comes back.
+
+        `said`: the turn that it is in a conversation, which is remembered with it.
+        """
         moment = Moment.now()
+        also = self.sessions.added(said[0], admitted.key, admitted.arrived_at, said[1]) if said else ()
         kept = Statement(
             statements.ANSWER,
             (
@@ -136,7 +151,7 @@ class Journal:
             ),
         )
         drops = clip_name(*admitted.key, admitted.arrived_at) if admitted.clip is not None else None
-        done = self._database.write(kept, drops=drops, owed=kept)
+        done = self._database.write(kept, drops=drops, also=also, owed=kept)
         self._answers += 1
         self._answer_bytes += len(reply)
         bounds = self._bounds
@@ -182,6 +197,7 @@ class Journal:
         while not self._closing.is_set():
             if not self.broken:
                 self._forget()
+                self.sessions.forget()
             await self._pause(_FORGET_INTERVAL_S)
 
     def _broke(self) -> None:

@@ -1,4 +1,4 @@
-"""The journal's one table, and how a file of an earlier release becomes one of this."""
+"""The journal's tables, and how a file of an earlier release becomes one of this."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sqlite3
 
 from agent.journal.clips import Clips
 
-VERSION = 1
-"""Of the table, in `PRAGMA user_version`; 0 is a new file, or one of the releases before there were versions."""
+VERSION = 2
+"""Of the tables, in `PRAGMA user_version`; 0 is a new file, or one of the releases before there were versions."""
 
 _TABLE = """
 CREATE TABLE request (
@@ -30,6 +30,34 @@ CREATE TABLE request (
     PRIMARY KEY (client, id)
 )
 """
+_CONVERSATIONS = (
+    """
+CREATE TABLE session (
+    client TEXT NOT NULL,
+    id TEXT NOT NULL,
+    config BLOB,            -- NULL until it is configured
+    summary TEXT,           -- of its turns up to `summarized`
+    summarized INTEGER,
+    created_at REAL NOT NULL,
+    used_at REAL NOT NULL,
+    boot_id TEXT,           -- used_at, by a clock that nobody sets
+    boot_s REAL,
+    PRIMARY KEY (client, id)
+)
+""",
+    """
+CREATE TABLE turn (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    client TEXT NOT NULL,
+    session TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    asked_at REAL NOT NULL,
+    question TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    UNIQUE (client, session, request_id, asked_at)
+)
+""",
+)
 _FROM_0 = (
     "DROP INDEX IF EXISTS unanswered",
     "DROP INDEX IF EXISTS answered",
@@ -40,7 +68,7 @@ _FROM_0 = (
 
 
 def prepare(connection: sqlite3.Connection, clips: Clips) -> None:
-    """Makes the table, or brings it up to date, with all its rows; DatabaseError where a later release made it."""
+    """Makes the tables, or brings them up to date, with all their rows; DatabaseError where a later release made it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise sqlite3.DatabaseError(f"a later release wrote it, in version {version}")
@@ -48,10 +76,12 @@ def prepare(connection: sqlite3.Connection, clips: Clips) -> None:
         return
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'request'").fetchone():
-            _migrate(connection, clips)
-        else:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'request'").fetchone():
             connection.execute(_TABLE)
+        elif version == 0:
+            _migrate(connection, clips)
+        for table in _CONVERSATIONS:
+            connection.execute(table)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

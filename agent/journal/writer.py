@@ -24,6 +24,8 @@ class Write(NamedTuple):
     """The clip to be removed afterwards."""
     owed: Statement | None
     """What is to be written later, where this cannot be."""
+    also: tuple[Statement, ...] = ()
+    """What is committed with it."""
 
 
 class Outcome(NamedTuple):
@@ -107,10 +109,11 @@ class Writer:
         for write in group:
             if write.clip:
                 self._clips.write(*write.clip)
-        if len(group) == 1:  # a transaction by itself
+        if len(group) == 1 and not group[0].also:  # a transaction by itself
             self._connection.execute(*group[0].statement)
             return
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             for write in group:
-                self._connection.execute(*write.statement)
+                for statement in (write.statement, *write.also):
+                    self._connection.execute(*statement)

@@ -125,6 +125,8 @@ class Admission:
         """Lets go of `run`: it has its reply, or its journal entry will bring it back."""
         if self._held.pop(run.key, None):
             self._holdings.remove(run.key)
+        self._queue.free(run)
+        self._call()
 
     @asynccontextmanager
     async def turn(self, run: Run) -> AsyncIterator[None]:
@@ -141,12 +143,12 @@ class Admission:
             self._leave(run)
 
     def _join(self, run: Run) -> None:
-        self._queue.join(run, client=run.key.client, priority=run.admitted.request.priority)
+        lane = run.memory.key if run.memory else None
+        self._queue.join(run, client=run.key.client, priority=run.admitted.request.priority, lane=lane)
 
     def _call(self) -> None:
         """Gives the turns that are free to those who are next."""
-        while self._open and len(self._queue) and len(self._began) < self._max_concurrent:
-            run = self._queue.call()
+        while self._open and len(self._began) < self._max_concurrent and (run := self._queue.call()):
             called = self._called.pop(run)
             if not called.done():  # else it has just been cancelled, and is about to leave
                 self._began[run] = _now()

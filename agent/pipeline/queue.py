@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,6 +20,8 @@ class _Place(Generic[T]):
 
     rank: tuple[int, int]
     who: T = field(compare=False)
+    lane: Hashable | None = field(default=None, compare=False)
+    """What it must have for itself while it has its turn."""
 
 
 class Queue(Generic[T]):
@@ -30,6 +32,8 @@ class Queue(Generic[T]):
         """Those who wait, of each client in their order; never empty."""
         self._places: dict[T, tuple[str, _Place[T]]] = {}
         self._tickets = itertools.count()
+        self._taken: dict[T, Hashable] = {}
+        """Those who have their turn in a lane."""
         self._called: dict[str, int] = {}
         """When clients last had a turn, the latest last; also of those who are not waiting now."""
 
@@ -39,9 +43,12 @@ class Queue(Generic[T]):
     def __contains__(self, who: T) -> bool:
         return who in self._places
 
-    def join(self, who: T, *, client: str, priority: int) -> None:
-        """Puts `who` behind those of `client` with the same priority or a higher one."""
-        place = _Place((-priority, next(self._tickets)), who)
+    def join(self, who: T, *, client: str, priority: int, lane: Hashable | None = None) -> None:
+        """Puts `who` behind those of `client` with the same priority or a higher one.
+
+        It has no turn while another has one in the same `lane`.
+        """
+        place = _Place((-priority, next(self._tickets)), who, lane)
         self._places[who] = client, place
         insort(self._clients.setdefault(client, []), place)
 
@@ -55,16 +62,30 @@ class Queue(Generic[T]):
         if not places:
             del self._clients[client]
 
-    def call(self) -> T:
-        """Takes out who is next: of the client whose last turn is the longest ago."""
-        client = min(self._clients, key=self._last_turn)
-        who = self._clients[client][0].who
+    def call(self) -> T | None:
+        """Takes out who is next: of the client whose last turn is the longest ago; None where all lanes are taken."""
+        taken = set(self._taken.values())
+        free = {
+            client: place
+            for client, places in self._clients.items()
+            if (place := next((each for each in places if each.lane is None or each.lane not in taken), None))
+        }
+        if not free:
+            return None
+        client = min(free, key=self._last_turn)
+        who, lane = free[client].who, free[client].lane
         self.leave(who)
+        if lane is not None:
+            self._taken[who] = lane
         self._called.pop(client, None)
         self._called[client] = next(self._tickets)
         if len(self._called) > _REMEMBERED:
             del self._called[next(iter(self._called))]
         return who
+
+    def free(self, who: T) -> None:
+        """Lets others have the lane of `who`."""
+        self._taken.pop(who, None)
 
     def order(self) -> Iterator[T]:
         """All of them, as they would be called if nobody joined or left."""

@@ -10,11 +10,12 @@ from agent.contract.errors import ContractError
 from agent.contract.events import EventType
 from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.reply import Reply
-from agent.contract.terms import ReplyMode, Stage
+from agent.contract.terms import ReplyMode, Stage, Status
 from agent.errors import Cancelled, CancelReason, Expired
-from agent.journal.entries import Admitted, ReplyTo, RunKey
+from agent.journal.entries import Admitted, ReplyTo, RunKey, Turn
 from agent.pipeline.draft import Draft
 from agent.pipeline.hearing import Hearing
+from agent.pipeline.history import History, Memory
 from agent.pipeline.played import Played
 from agent.pipeline.speech import Speech
 from agent.pipeline.stages import Stages
@@ -25,14 +26,25 @@ class Run:
     """A request being answered."""
 
     def __init__(
-        self, admitted: Admitted, plan: frozenset[Stage], teller: Teller, *, hearing: Hearing | None = None
+        self,
+        admitted: Admitted,
+        plan: frozenset[Stage],
+        teller: Teller,
+        *,
+        memory: Memory | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         """`plan`: the stages it passes. `teller`: who is told of it meanwhile, and since when.
 
-        `hearing`: what an engine heard of its clip while it arrived.
+        `memory`: of the conversation it belongs to. `hearing`: what an engine heard of its clip while it arrived.
         """
         self.admitted = admitted
         self.plan = plan
+        self.memory = memory
+        """The conversation that it belongs to."""
+        self._request = admitted.request
+        self._question = admitted.request.text or ""
+        self._history = History()
         self.reply_to: set[ReplyTo] = {admitted.reply_to}
         """Everywhere the terminal reply is wanted."""
         self._teller = teller
@@ -98,6 +110,15 @@ class Run:
         total_ms = self._teller.elapsed_ms
         return self._draft.reply(self.admitted, self._reply_mode, agent=agent, total_ms=total_ms, error=error)
 
+    def said(self, reply: Reply) -> Turn | None:
+        """What is to be remembered: the question, and the answer as far as its caller had it; both, or None."""
+        failed = reply.status is Status.ERROR and reply.finish_reason is None
+        cut_off = reply.status is Status.CANCELLED and Stage.TTS in self.plan
+        answer = reply.heard_text if cut_off else reply.text
+        if failed or not answer or not self._question:
+            return None
+        return Turn(*(text.replace("\0", "") for text in (self._question, answer)))  # or nobody could ask it again
+
     def accepted(self) -> None:
         """It was taken on."""
         self._teller.tell(EventType.ACCEPTED)
@@ -134,20 +155,22 @@ class Run:
 
     async def _pass(self, stages: Stages) -> None:
         """Transcribes if it was spoken, chats, synthesizes if it is to be heard: each sentence once it is written."""
-        question = self.admitted.request.text or ""
+        if self.memory:
+            self._history = self.memory.recall()
+            self._request = self._history.config.applied_to(self.admitted.request)
         if Stage.STT in self.plan:
-            question = await self._transcribe(stages)
+            self._question = await self._transcribe(stages)
         async with self._speaking(stages) as speech:
             if Stage.LLM in self.plan:
-                await self._chat(stages, question)
+                await self._chat(stages)
             elif speech:
-                await speech.write_all(question)
+                await speech.write_all(self._question)
             if speech:
                 self._draft.spoke(await speech.finish())
 
     async def _transcribe(self, stages: Stages) -> str:
         """The question in words."""
-        request = self.admitted.request
+        request = self._request
         with self._during(Stage.STT, EventType.STT_START):
             heard = await stages.transcribe(
                 self.admitted.clip or b"",
@@ -160,9 +183,9 @@ class Run:
         self._teller.tell(EventType.STT_END, text=transcript.text, language=transcript.language)
         return transcript.text
 
-    async def _chat(self, stages: Stages, question: str) -> None:
+    async def _chat(self, stages: Stages) -> None:
         with self._during(Stage.LLM, EventType.LLM_START):
-            answer = await stages.chat(self.admitted.request, question, self)
+            answer = await stages.chat(self._request, self._question, self._history, self)
         self._draft.answered(answer)
         self._teller.tell(EventType.LLM_END, text=answer.text)
 
@@ -173,7 +196,7 @@ class Run:
             yield None
             return
         heard_in = self._draft.transcript.language if self._draft.transcript else None
-        self._speech = Speech(stages.voice(self.admitted.request, heard_in), self._teller)
+        self._speech = Speech(stages.voice(self._request, heard_in), self._teller)
         try:
             yield self._speech
         finally:

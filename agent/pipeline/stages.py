@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.audio import Audio, decode_wav
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Message, Request, Sampling
-from agent.contract.terms import Mode, Role, Stage
+from agent.contract.messages import Request, Sampling
+from agent.contract.terms import Mode, Overflow, Stage
 from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, Delta, ServedModel, Transcript
 from agent.errors import AudioError, EngineError
 from agent.pipeline.hearing import Hearing
+from agent.pipeline.history import Composer, ContextProvider, History, Prompt
 from agent.pipeline.phrases import Phrases
 from agent.pipeline.voice import Voice, at_hand, twice
+from agent.pipeline.window import Window
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Answer:
     window: int | None
     """Of the model [tokens]; None where the engine does not say."""
     engine: str
+    dropped: int = 0
+    """Messages of the conversation that were left out."""
 
 
 class Writer(Protocol):
@@ -90,6 +94,10 @@ class Stages:
     """Longest answer, where a request does not say [tokens]."""
     phrases: Phrases
     """Sentences that were said before."""
+    overflow: Overflow = Overflow.TRIM
+    """What becomes of a conversation that does not fit, where a request does not say."""
+    providers: Sequence[ContextProvider] = ()
+    """What else the language model is to know."""
 
     async def listen(self, request: Request) -> Hearing | None:
         """Has the clip of `request` heard while it arrives; None where no engine can, or has the time."""
@@ -117,21 +125,25 @@ class Stages:
             raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
         return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
 
-    async def chat(self, request: Request, question: str, writer: Writer) -> Answer:
-        """The answer to `question`, or to the conversation that `request` brings; `writer` gets its pieces."""
+    async def chat(self, request: Request, question: str, history: History, writer: Writer) -> Answer:
+        """The answer to `question`, or to the conversation that `request` brings; `writer` gets its pieces.
+
+        `history`: what was said before.
+        """
         model = await self.engines.language_model(request.model)
         engine = model.engine
         most = request.params.max_tokens or model.max_tokens or self.max_tokens
         sampling = request.params.model_copy(update={"max_tokens": most})
         start = time.monotonic()
         first: float | None = None
+        prompt = await self._prompt(model, request, question, history, reserved=most)
 
         async def once() -> Answer:
             nonlocal first
             pieces: list[str] = []
             end = Delta()
             await writer.began()
-            async with aclosing(self._answer(model, request, question, sampling)) as deltas:
+            async with aclosing(self._answer(model, prompt, sampling)) as deltas:
                 async for delta in deltas:
                     if piece := _encodable(delta.text):
                         first = first or time.monotonic() - start
@@ -142,7 +154,8 @@ class Stages:
             text = "".join(pieces).strip()
             if not text:
                 raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
-            return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label)
+            dropped = 0 if isinstance(prompt, str) else prompt.dropped
+            return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label, dropped)
 
         return await twice(once, unless=lambda: writer.is_followed and first is not None)
 
@@ -151,20 +164,23 @@ class Stages:
         asked = None if request.language == "auto" else request.language
         return Voice(lambda: self.engines.tts, request.tts, phrases=self.phrases, language=asked or language)
 
-    def _answer(
-        self, model: ServedModel, request: Request, question: str, sampling: Sampling
-    ) -> AsyncGenerator[Delta, None]:
+    async def _prompt(
+        self, model: ServedModel, request: Request, question: str, history: History, *, reserved: int
+    ) -> Prompt | str:
+        """What `model` is asked; as it is, where the request is raw."""
         if request.mode is Mode.RAW:
-            return model.engine.complete(question, sampling)
+            return question
         system = request.system or (self.system if model.system is None else model.system)
-        return model.engine.chat(self._messages(request, question, system), sampling)
+        composer = Composer(system, history, request.on_overflow or self.overflow, self.providers)
+        tokens = model.engine.info.context_window
+        window = Window(model.engine, tokens, min(reserved, tokens // 2)) if tokens else None
+        return await composer.compose(request, question, window)
 
     @staticmethod
-    def _messages(request: Request, question: str, system: str) -> list[Message]:
-        messages = request.messages or [Message(role=Role.USER, content=question)]
-        if not system or messages[0].role is Role.SYSTEM:
-            return messages
-        return [Message(role=Role.SYSTEM, content=system), *messages]
+    def _answer(model: ServedModel, prompt: Prompt | str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
+        if isinstance(prompt, str):
+            return model.engine.complete(prompt, sampling)
+        return model.engine.chat(prompt.messages, sampling)
 
 
 def _wanted(language: str | None) -> str | None:

@@ -8,6 +8,7 @@ from agent.contract.errors import ContractError
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.errors import StorageError, internal
+from agent.journal.entries import SessionKey, Turn
 from agent.journal.journal import Journal
 from agent.pipeline.run import Run
 from agent.replies.deliveries import Deliveries
@@ -30,7 +31,7 @@ class Answers:
         reply = self._reply(run, error)
         encoded = self._replies.fitting(reply, run.reply_to)
         try:
-            await self._journal.answer(run.admitted, encoded)
+            await self._journal.answer(run.admitted, encoded, said=_said(run, reply))
         except StorageError:
             logger.warning("the reply goes out unrecorded")  # an answer at hand is worth more than its record
         self._deliveries.send(run.key, encoded, run.reply_to)
@@ -59,3 +60,11 @@ class Answers:
         except Exception:  # what an engine said of itself cannot be put in words
             logger.exception("the reply was not made")
             return Reply(id=run.key.id, status=Status.ERROR, error=ErrorBody.of(internal()), agent=self._agent)
+
+
+def _said(run: Run, reply: Reply) -> tuple[SessionKey, Turn] | None:
+    """What the conversation of `run` is to remember of it."""
+    if run.memory is None or run.memory.forgets:
+        return None
+    turn = run.said(reply)
+    return (run.memory.key, turn) if turn else None

@@ -24,6 +24,7 @@ from agent.replies.replies import Replies
 from agent.runs.answers import Answers
 from agent.runs.revival import revived
 from agent.runs.unwritten import Unwritten
+from agent.sessions.conversations import Conversations
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Runs:
         admission: Admission,
         journal: Journal,
         stages: Stages,
+        conversations: Conversations,
         replies: Replies,
         ack: Callable[[Message], None],
         on_change: Callable[[], None],
@@ -51,6 +53,7 @@ class Runs:
         self._admission = admission
         self._journal = journal
         self._stages = stages
+        self._conversations = conversations
         self._replies = replies
         self._answers = Answers(agent=agent, journal=journal, replies=replies)
         self._on_change = on_change
@@ -124,10 +127,11 @@ class Runs:
 
     def _run(self, admitted: Admitted, age_s: float = 0.0, *, live: Live | None = None) -> Run:
         plan = PLANS[admitted.operation](admitted.request, admitted.clip)
+        memory = self._conversations.memory(admitted)
         if live:
-            return Run(admitted, plan, live.teller, hearing=live.hearing)
+            return Run(admitted, plan, live.teller, memory=memory, hearing=live.hearing)
         listener = self._replies.listener(admitted.request, admitted.reply_to)
-        return Run(admitted, plan, Teller(admitted.key.id, listener, age_s=age_s))
+        return Run(admitted, plan, Teller(admitted.key.id, listener, age_s=age_s), memory=memory)
 
     def _start(self, work: Coroutine[Any, Any, T], run: Run) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name=f"run[{run.key}]")

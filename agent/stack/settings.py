@@ -63,6 +63,7 @@ class StackSettings:
 
     @classmethod
     def scripted(cls, **changes: Any) -> StackSettings:
-        """Engines that need no model and answer at once, and `changes` to that."""
+        """Engines that need no model and answer at once, requests that stand alone, and `changes` to that."""
         engine = EngineSettings(name="scripted")
-        return cls(**{"stt": engine, "llm": engine, "tts": engine, **changes})
+        environment = {"EDGEVOICE_SESSIONS__UNNAMED_IDLE_S": "0", **changes.pop("environment", {})}
+        return cls(**{"stt": engine, "llm": engine, "tts": engine, "environment": environment, **changes})

@@ -6,7 +6,7 @@ import asyncio
 from asyncio import Future
 
 from agent import service
-from agent.journal.entries import Admitted, Answered, RunKey
+from agent.journal.entries import Admitted, Answered, RunKey, SessionKey, Turn
 from agent.journal.journal import Journal
 from agent.logs import configure
 from agent.settings import Settings
@@ -23,7 +23,7 @@ class Unwritten(Journal):
         """Nothing is kept."""
         return _done()
 
-    def answer(self, admitted: Admitted, reply: bytes) -> Future[None]:
+    def answer(self, admitted: Admitted, reply: bytes, *, said: tuple[SessionKey, Turn] | None = None) -> Future[None]:
         """Nothing is kept."""
         return _done()
 

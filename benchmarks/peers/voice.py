@@ -61,6 +61,7 @@ async def peers(voice: str) -> AsyncIterator[dict[Peer, Ask]]:
         stt=EngineSettings(name="pocketsphinx"),
         llm=EngineSettings(name="llamacpp"),
         tts=EngineSettings(name=voice),
+        environment={"EDGEVOICE_SESSIONS__UNNAMED_IDLE_S": "0"},  # no answer is to be longer to read for than another
     )
     async with AsyncExitStack() as exits:
         stack = await exits.enter_async_context(Stack(settings))

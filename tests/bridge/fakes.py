@@ -15,6 +15,7 @@ from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
 from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
+from agent.contract.sessions import SessionCall
 from agent.contract.terms import AdminOperation, Presence, RunState, Stage, Status
 from bridge.agent import Agent
 
@@ -39,6 +40,7 @@ class FakeAgent:
         self.presence: Presence | None = Presence.ONLINE
         self.info: Info | None = INFO
         self.asked: list[Request] = []
+        self.conversed: list[tuple[SessionCall, str | None]] = []
         self.administered: list[tuple[AdminOperation, str | None]] = []
         self.was_asked = asyncio.Semaphore(0)
         self.answers = asyncio.Event()
@@ -100,6 +102,10 @@ class FakeAgent:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.known.get((str(client), request_id))
+
+    async def converse(self, asked: SessionCall, *, client: str | None = None) -> Reply:
+        self.conversed.append((asked, client))
+        return Reply(id="c", status=Status.OK, agent="orin", result={"sessions": []})
 
     async def administer(self, operation: AdminOperation, *, model: str | None = None) -> Reply:
         self.administered.append((operation, model))

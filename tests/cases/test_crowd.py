@@ -34,7 +34,7 @@ async def crowd(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
         llm=EngineSettings(name="scripted", options={"delay_s": 0.1, "slots": 1}),
         tts=EngineSettings(name="scripted", options={"delay_s": 0.6}),
         users=(*DEVICES, "busy"),
-        environment={"EDGEVOICE_MODELS": json.dumps(MODELS)},
+        environment={"EDGEVOICE_MODELS": json.dumps(MODELS), "EDGEVOICE_SESSIONS__UNNAMED_IDLE_S": "0"},
     )
     async with Stack(settings) as running:
         yield running

@@ -200,7 +200,7 @@ def test_presence_is_there_for_who_comes_late(stack):
     assert {stage: engine["name"] for stage, engine in info["engines"].items()} == dict.fromkeys(
         ("stt", "llm", "tts"), "scripted"
     )
-    assert set(info["operations"]) == {"chat", "transcribe", "speak", "cancel", "lookup"}
+    assert set(info["operations"]) == {"chat", "transcribe", "speak", "cancel", "lookup", "session"}
     assert (state["phase"], state["accepting"], state["max_queued"]) == ("ready", True, 256)
     assert all(engine["ready"] for engine in state["engines"].values())
     assert state["memory_bytes"] > 1e6

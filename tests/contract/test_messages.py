@@ -43,6 +43,7 @@ from agent.contract.reply import (
     TranscriptBody,
     Usage,
 )
+from agent.contract.sessions import SessionCall, SessionConfig, SessionHistory, SessionInfo, SessionList
 from agent.contract.terms import ReplyMode, Role, Stage
 from agent.contract.wire import WireModel
 
@@ -58,7 +59,7 @@ ERROR = (
 SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
 TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
 AUDIO = '{"data":"UklGRg==","format":"wav","sample_rate":22050,"duration_ms":2140,"chunks":3}'
-CONTEXT = '{"prompt_tokens":812,"window":4096}'
+CONTEXT = '{"prompt_tokens":812,"window":4096,"dropped_messages":4}'
 USAGE = '{"prompt_tokens":812,"completion_tokens":57}'
 TIMINGS = (
     '{"queue":3.5,"stt":310.0,"llm_first_token":180.0,"llm":1900.0,"tts_first_audio":240.0,"tts":650.0,"total":3120.25}'
@@ -99,6 +100,8 @@ REPLY = (
 
 STREAM = '{"text":true,"audio":true,"chunk_bytes":8192}'
 
+CONFIG = f'{{"model":"mistral-7b","system":"Be brief.","language":"en","on_overflow":"summarize","params":{SAMPLING}}}'
+SESSION = f'"session_id":"evening","turns":3,"created_at":1795300000.5,"used_at":1795300060.5,"config":{CONFIG}'
 SAMPLES: dict[type[WireModel], str] = {
     Message: '{"role":"user","content":"What time is it?"}',
     Sampling: SAMPLING,
@@ -108,13 +111,13 @@ SAMPLES: dict[type[WireModel], str] = {
     Request: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both","text":"Hi","audio":"UklGRg==",'
         '"messages":[{"role":"user","content":"Hi"}],"model":"mistral-7b","mode":"raw",'
-        '"system":"Be brief.","language":"en",'
+        '"system":"Be brief.","on_overflow":"error","language":"en",'
         '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
         f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
     ),
     UploadStart: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both",'
-        '"model":"mistral-7b","mode":"chat","system":"Be brief.","language":"en",'
+        '"model":"mistral-7b","mode":"chat","system":"Be brief.","on_overflow":"trim","language":"en",'
         '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
         f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{}},'
         '"operation":"transcribe","format":"pcm_s16le","sample_rate":16000,"channels":2,"end_silence_ms":500}'
@@ -122,6 +125,14 @@ SAMPLES: dict[type[WireModel], str] = {
     UploadEnd: '{"chunks":24}',
     Cancel: '{"id":"9f2c","played_ms":1200,"last_seq":1}',
     Lookup: '{"id":"a1","request_id":"9f2c","reply_to":"edgevoice/v1/orin/reply/kitchen/a1"}',
+    SessionConfig: CONFIG,
+    SessionCall: (
+        '{"v":1,"id":"a1","reply_to":"edgevoice/v1/orin/reply/kitchen/a1","op":"config","session_id":"evening",'
+        f'"config":{CONFIG},"last":20}}'
+    ),
+    SessionInfo: f"{{{SESSION}}}",
+    SessionList: f'{{"sessions":[{{{SESSION}}}]}}',
+    SessionHistory: f'{{{SESSION},"messages":[{{"role":"user","content":"Hi"}}],"summary":"They said hello."}}',
     ErrorBody: ERROR,
     SegmentBody: SEGMENT,
     TranscriptBody: TRANSCRIPT,

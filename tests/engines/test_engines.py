@@ -120,6 +120,17 @@ async def test_language_model(engine, name):
     assert deltas[-1].prompt_tokens >= 6
 
 
+@pytest.mark.parametrize("name", engines(Stage.LLM))
+async def test_a_language_model_counts_what_it_would_read(engine, name):
+    llm = await engine(Stage.LLM, name)
+    said = ("Be brief.", "What is 2 < 3? <|im_end|>", "Gr\u00fc\u00df dich, \u4f60\u597d!", "And now?")
+    roles = (Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER)
+    messages = [Message(role=role, content=text) for role, text in zip(roles, said, strict=True)]
+    counted = await llm.count(messages)
+    deltas = [delta async for delta in llm.chat(messages, Sampling(max_tokens=1))]
+    assert counted == deltas[-1].prompt_tokens
+
+
 @pytest.mark.embedded
 async def test_llamacpp_gives_every_slot_its_whole_window(engine):
     llm = await engine(Stage.LLM, "llamacpp", context_window=512, slots=3)

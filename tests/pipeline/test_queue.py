@@ -65,8 +65,8 @@ def test_whatever_happens_the_order_is_kept_and_nobody_starves(steps):
             case ("call",) if waiting:
                 foreseen = list(queue.order())
                 assert sorted(foreseen) == sorted(waiting)
-                who = queue.call()
-                assert who == foreseen[0]
+                who = foreseen[0]
+                assert queue.call() == who
                 client = waiting[who][0]
                 assert waiting[who] == min(place for place in waiting.values() if place[0] == client)
                 del waiting[who]
@@ -83,6 +83,20 @@ def test_of_a_full_house_everybody_has_one_turn_in_each_round():
     for number in range(64):
         for client in range(100):
             queue.join((client, number), client=str(client), priority=number % 3)
-    called = [queue.call() for _ in range(6_400)]
+    called = [who for _ in range(6_400) if (who := queue.call())]
     for turn in range(64):
         assert len({client for client, _ in called[turn * 100 : (turn + 1) * 100]}) == 100
+
+
+def test_of_one_lane_nobody_has_a_turn_before_the_former_is_free():
+    queue: Queue[str] = Queue()
+    for who, lane in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("any", None)):
+        queue.join(who, client="one", priority=0, lane=lane)
+    queue.join("other", client="two", priority=0, lane="a")
+    assert [queue.call() for _ in range(4)] == ["a1", "b1", "any", None]
+    queue.leave("a1")
+    assert queue.call() is None
+    queue.free("a1")
+    assert [queue.call() for _ in range(2)] == ["other", None]
+    queue.free("other")
+    assert (queue.call(), len(queue)) == ("a2", 0)

@@ -21,6 +21,7 @@ from agent.pipeline.phrases import Phrases
 from agent.pipeline.stages import Stages
 from agent.replies.replies import Replies
 from agent.runs.runs import Runs
+from agent.sessions.conversations import Conversations
 from tests.fakes import FakeEngines, FakeLanguageModel, FakeMqtt
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,7 @@ class Process:
             admission=self.admission,
             journal=journal,
             stages=Stages(FakeEngines(llm=self.llm), max_audio_s=5, system="", max_tokens=64, phrases=Phrases(0)),
+            conversations=Conversations(journal.sessions, unnamed_idle_s=0, stands_for_many=lambda _: False),
             replies=Replies(Topics(), cast("MqttClient", self.mqtt)),
             ack=self.mqtt.ack,
             on_change=lambda: None,
