@@ -7,7 +7,7 @@ import time
 
 from agent.contract.errors import ErrorCode
 from agent.contract.terms import Stage
-from agent.errors import EngineError
+from agent.errors import EngineError, too_long
 
 _TOO_LONG = re.compile(
     r"context[ _](?:length|size|window)|input length limit|maximum model length|prompt (?:is )?too long"
@@ -55,7 +55,7 @@ def overflow(said: str, *, kind: str = "", asked: int | None = None, window: int
     if asked is None or window is None:
         message = f"the conversation is longer than the model's window: {said}"
     elif asked > window:
-        message = f"the conversation has {asked} tokens, more than the model's window of {window}"
+        return too_long(asked, window)
     else:
         message = f"the conversation has {asked} tokens, with its answer more than the model's window of {window}"
     return EngineError(Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, limit=window, actual=asked)

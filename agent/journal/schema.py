@@ -57,6 +57,7 @@ CREATE TABLE turn (
     UNIQUE (client, session, request_id, asked_at)
 )
 """,
+    "CREATE INDEX said ON turn (client, session, number)",  # in its order, which would else be sorted at each question
 )
 _FROM_0 = (
     "DROP INDEX IF EXISTS unanswered",
