@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import AdminOperation
 from agent.contract.topics import Topics
 from agent.contract.wire import WireModel
-from agent.errors import internal
 from agent.journal.entries import ReplyTo, RunKey
 from agent.mqtt.message import Message
 from agent.replies.addressing import address_reply, check_owned, salvage
+from agent.replies.calls import Calls
 from agent.replies.replies import Replies
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Operators:
         self._actions = actions
         self._replies = replies
         self._ack = ack
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls = Calls(replies, most=_MAX_AT_ONCE)
 
     def handle(self, message: Message, client: str) -> None:
         """Takes the call of `client` on, or refuses it; either way its message never comes again."""
@@ -56,15 +56,12 @@ class Operators:
             self._replies.refuse(key, to, exc)
             return
         key, to = self._reply_to(message, client, {"id": asked.id, "reply_to": asked.reply_to})
-        task = asyncio.create_task(self._answer(key, to, operation, asked), name=f"{operation.value}[{client}]")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        logger.info("%s asks for %s", key, operation.value)
+        self._calls.answer(key, to, partial(self._actions[operation], asked), name=operation.value)
 
     async def close(self) -> None:
         """Leaves what is going on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._calls.close()
 
     def _read(self, message: Message, client: str) -> tuple[AdminOperation, AdminRequest]:
         if client not in self._operators:
@@ -72,8 +69,7 @@ class Operators:
         if len(message.payload) > _MAX_BYTES:
             text = f"the message has {len(message.payload)} bytes; {_MAX_BYTES} are the most"
             raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, text, limit=_MAX_BYTES, actual=len(message.payload))
-        if len(self._tasks) >= _MAX_AT_ONCE:
-            raise ContractError(ErrorCode.BUSY, "enough operators' calls are going on", retry_after_ms=1_000)
+        self._calls.check()
         operation = self._topics.parse_admin(message.topic)
         asked = AdminRequest.decode(message.payload) if message.payload.strip() else AdminRequest()
         check_owned(self._topics, client, asked.reply_to or message.response_topic)
@@ -82,16 +78,3 @@ class Operators:
     def _reply_to(self, message: Message, client: str, found: Mapping[str, str | None]) -> tuple[RunKey, ReplyTo]:
         request_id, to = address_reply(self._topics, message, client, found)
         return RunKey(client, request_id), to
-
-    async def _answer(self, key: RunKey, to: ReplyTo, operation: AdminOperation, asked: AdminRequest) -> None:
-        """The boundary: whatever becomes of a call, its operator is told."""
-        logger.info("%s asks for %s", key, operation.value)
-        try:
-            done = await self._actions[operation](asked)
-        except ContractError as exc:
-            self._replies.refuse(key, to, exc)
-        except Exception:
-            logger.exception("%s of %s", operation.value, key)
-            self._replies.refuse(key, to, internal())
-        else:
-            self._replies.answer(key, to, done)

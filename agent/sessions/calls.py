@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Message as Said
 from agent.contract.sessions import SessionCall, SessionHistory, SessionInfo, SessionList
 from agent.contract.terms import Role, SessionOperation
 from agent.contract.wire import WireModel
-from agent.errors import internal
 from agent.intake import Intake
-from agent.journal.entries import ReplyTo, RunKey, SessionKey
+from agent.journal.entries import RunKey, SessionKey
 from agent.journal.sessions import Session, Sessions
 from agent.mqtt.message import Message
 from agent.pipeline.admission import Admission
+from agent.replies.calls import Calls
 from agent.replies.replies import Replies
 from agent.sessions.conversations import Conversations
-
-logger = logging.getLogger(__name__)
 
 _MAX_BYTES = 64_000
 _MAX_AT_ONCE = 64
@@ -45,29 +42,32 @@ class SessionCalls:
         self._intake = intake
         self._replies = replies
         self._ack = ack
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls = Calls(replies, most=_MAX_AT_ONCE)
+        self._actions: dict[SessionOperation, Callable[[SessionKey, SessionCall], Awaitable[WireModel]]] = {
+            SessionOperation.LIST: self._list,
+            SessionOperation.GET: self._get,
+            SessionOperation.RESET: self._reset,
+            SessionOperation.DELETE: self._delete,
+            SessionOperation.CONFIG: self._configure,
+        }
 
     def handle(self, message: Message, client: str) -> None:
         """Takes the call of `client` on; ContractError where it is refused, else it is acknowledged."""
         if len(message.payload) > _MAX_BYTES:
             text = f"the call has {len(message.payload)} bytes; {_MAX_BYTES} are the most"
             raise ContractError(ErrorCode.PAYLOAD_TOO_LARGE, text, limit=_MAX_BYTES, actual=len(message.payload))
-        if len(self._tasks) >= _MAX_AT_ONCE:
-            raise ContractError(ErrorCode.BUSY, "enough calls are going on", retry_after_ms=1_000)
+        self._calls.check()
         self._replies.check_clear()
         asked = SessionCall.decode(message.payload)
         key = self._key(client, asked)
         request_id, to = self._intake.address(message, client, asked.id, asked.reply_to)
         self._ack(message)
-        task = asyncio.create_task(self._answer(RunKey(client, request_id), to, key, asked), name=f"session[{client}]")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work = partial(self._actions[asked.op], key, asked)
+        self._calls.answer(RunKey(client, request_id), to, work, name=f"session.{asked.op.value}")
 
     async def close(self) -> None:
         """Leaves what is going on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._calls.close()
 
     def _key(self, client: str, asked: SessionCall) -> SessionKey:
         if key := self._conversations.key(client, asked.session_id):
@@ -76,25 +76,6 @@ class SessionCalls:
             return SessionKey(client, client)
         message = "name the conversation in `session_id`: requests that name none belong to none"
         raise ContractError(ErrorCode.BAD_REQUEST, message, field="session_id")
-
-    async def _answer(self, call: RunKey, to: ReplyTo, key: SessionKey, asked: SessionCall) -> None:
-        """The boundary: whatever becomes of a call, its caller is told."""
-        actions: dict[SessionOperation, Callable[[SessionKey, SessionCall], Awaitable[WireModel]]] = {
-            SessionOperation.LIST: self._list,
-            SessionOperation.GET: self._get,
-            SessionOperation.RESET: self._reset,
-            SessionOperation.DELETE: self._delete,
-            SessionOperation.CONFIG: self._configure,
-        }
-        try:
-            done = await actions[asked.op](key, asked)
-        except ContractError as exc:
-            self._replies.refuse(call, to, exc)
-        except Exception:
-            logger.exception("%s of the conversation %s", asked.op.value, key)
-            self._replies.refuse(call, to, internal())
-        else:
-            self._replies.answer(call, to, done)
 
     async def _list(self, key: SessionKey, asked: SessionCall) -> SessionList:
         known = self._sessions.of_client(key.client, most=asked.last)
