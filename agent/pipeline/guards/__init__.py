@@ -1,0 +1,1 @@
+"""What ends an answer that its model does not end well: stop strings, the other side's turn, a loop."""
