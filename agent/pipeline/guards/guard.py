@@ -32,7 +32,7 @@ class GuardSettings:
     role_markers: bool = True
     """`User:` at the beginning of a line, `<|im_start|>`, `[INST]`: the other side's turn is not the model's."""
     loops: bool = True
-    """A passage that is said again and again."""
+    """A passage that is said again and again, also where that was asked for."""
 
 
 class _Watch(Protocol):

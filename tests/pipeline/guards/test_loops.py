@@ -51,6 +51,12 @@ def answered(text: str) -> tuple[str, str, Ending | None]:
         ("", "これは本です。", "これは本です。"),
         ("नमस्ते। ", "मैं ठीक हूँ। ", "नमस्ते। मैं ठीक हूँ।"),
         ("Fine. ", "I am well and happy. And you? But ", "Fine. I am well and happy. And you?"),
+        ("Paris. ", "P.S. I hope this helps!\n\n", "Paris. P.S. I hope this helps!"),
+        (
+            "It is Paris. ",
+            "I hope this helps! If you have any other questions, feel free to ask. ",
+            "It is Paris. I hope this helps! If you have any other questions, feel free to ask.",
+        ),
         ("Hm. ", "I think, therefore I am, ", "Hm. I think, therefore I am"),
         ("It is so", "!", "It is so!"),
         ("It is so.", "\n", "It is so."),
@@ -110,6 +116,8 @@ def test_every_period_of_words(period: int, into: int) -> None:
         "```asm\n" + "    nop\n" * 40 + "```",
         "```\n" + "+" + "-" * 100 + "+\n" + ("|" + " " * 100 + "|\n") * 10 + "```",
         "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]",
+        "[" + "0.0, " * 24 + "0.0]",
+        "\\begin{pmatrix}\n" + "0 & 0 & 0 & 0 \\\\\n" * 4 + "\\end{pmatrix}",
         "1/3 is 0.3333333333333333333333333333333333333333333333333333333333333333333333333333333333333333333333…",
         "Fill in: ____________________________________________ and ............................................ here.",
         "It rains. It rains. It rains. It stops.",
@@ -194,6 +202,6 @@ def test_units_are_the_same_in_any_pieces(text: str, lengths: list[int]) -> None
 
 def test_units() -> None:
     assert [(unit.text, unit.weight) for unit in units(["Don't, 12 ", "हिन्दी 好ก" + "x" * 42])] == [
-        *(("don't", 1.0), (",", 0.125), ("12", 0.5), ("हिन्दी", 1.0), ("好", 0.5), ("ก", 0.25)),
+        *(("don't", 1.0), (",", 0.125), ("12", 0.25), ("हिन्दी", 1.0), ("好", 0.5), ("ก", 0.25)),
         *(("x" * 40, 1.0), ("x", 0.125), ("x", 0.125)),
     ]
