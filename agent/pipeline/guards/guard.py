@@ -41,7 +41,7 @@ class _Watch(Protocol):
 
     def feed(self, piece: str) -> str: ...
 
-    def end(self) -> str: ...
+    def end(self, *, at_limit: bool) -> str: ...
 
 
 class Guard:
@@ -78,17 +78,20 @@ class Guard:
         """Takes on what the model wrote next; gives what of it may be shown, and of what was held back."""
         return self._take(piece) if self.ending is None else ""
 
-    def end(self) -> str:
-        """The model writes no more: what was held back, where it turned out harmless."""
-        return self._take("", is_last=True) if self.ending is None else ""
+    def end(self, *, at_limit: bool = False) -> str:
+        """The model writes no more: what was held back, where it turned out harmless.
 
-    def _take(self, piece: str, *, is_last: bool = False) -> str:
+        `at_limit`: because the answer came to its longest, `finish_reason: length`.
+        """
+        return self._take("", is_last=True, at_limit=at_limit) if self.ending is None else ""
+
+    def _take(self, piece: str, *, is_last: bool = False, at_limit: bool = False) -> str:
         """`piece` passes one watch after the other; where one ends the answer, one behind it may end it earlier."""
         for ending, watch in self._watches:
             piece = watch.feed(piece)
             if is_last and not watch.is_over:
-                piece += watch.end()
+                piece += watch.end(at_limit=at_limit)
             if watch.is_over:
-                self.ending, is_last = ending, True
+                self.ending, is_last, at_limit = ending, True, False
         self._shown.append(piece)
         return piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
+from math import ceil
 
 from agent.pipeline.guards.layout import Layout
 from agent.pipeline.guards.units import Unit, Units
@@ -16,6 +17,7 @@ _GRAM = 3
 """So many units that come again make a suspicion."""
 _FEWEST = 3
 _FEWEST_SHORT = 4
+_FEWEST_AT_LIMIT = 2
 _SHORT = 40
 """[words]"""
 _INSISTENCE = 20
@@ -37,6 +39,11 @@ def needed(weight: float, *, is_patient: bool) -> int:
     fewest = _FEWEST if weight >= _SHORT else _FEWEST_SHORT
     times = max(_FEWEST + int(_INSISTENCE / weight), fewest)
     return times * _PATIENCE if is_patient else times
+
+
+def needed_at_limit(weight: float) -> int:
+    """The same for an answer that came to its longest within it, which a model that goes in a circle does."""
+    return max(_FEWEST_AT_LIMIT if weight >= _INSISTENCE else _FEWEST, ceil(_INSISTENCE / weight))
 
 
 class Loops:
@@ -76,8 +83,15 @@ class Loops:
                 return piece[: max(0, unit.end - start)]
         return piece
 
-    def end(self) -> str:
-        """Nothing was held back; the last word may still be the one that makes it certain."""
+    def end(self, *, at_limit: bool = False) -> str:
+        """Nothing was held back; the last word may still be the one that makes it certain.
+
+        `at_limit`: it came to its longest, maybe within a word. Less makes it certain then.
+        """
+        if at_limit:
+            here = len(self._texts) - 1
+            self.is_over = any(self._is_loop_at_limit(here, period) for period in sorted(self._runs))
+            return ""
         for unit in self._units.end():
             self.is_over = self._closes_loop(unit)
         return ""
@@ -136,6 +150,15 @@ class Loops:
         if times < needed(weight, is_patient=False):
             return False
         if times < needed(weight, is_patient=True) and self._is_patient(self._ends[here]):
+            return False
+        self._passage = since - period, period
+        return True
+
+    def _is_loop_at_limit(self, here: int, period: int) -> bool:
+        since = self._runs[period]
+        times = (here + 1 - since) // period + 1
+        weight = self._weights[here + 1] - self._weights[here + 1 - period]
+        if times < needed_at_limit(weight) or self._is_patient(self._ends[here]):
             return False
         self._passage = since - period, period
         return True

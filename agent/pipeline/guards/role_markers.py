@@ -84,7 +84,7 @@ class RoleMarkers:
                 break
         return "".join(safe)
 
-    def end(self) -> str:
+    def end(self, *, at_limit: bool = False) -> str:
         """What was held back: it became none, unless it only waited for the role behind a mark."""
         if self._begins and self._held.lstrip().startswith(_MARKS):
             self._finish()

@@ -28,7 +28,7 @@ class StopStrings:
         self._held = text[safe:]
         return text[:safe]
 
-    def end(self) -> str:
+    def end(self, *, at_limit: bool = False) -> str:
         """What was held back: it became none of them."""
         held, self._held = self._held, ""
         return held

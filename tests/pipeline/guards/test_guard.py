@@ -31,8 +31,9 @@ PARTS = [
     ),
     *("A", "\uff1a", "<", "[", "1", "aa", "ß", "\u0130"),
 ]
-answers = st.lists(st.sampled_from(PARTS), max_size=40).flatmap(
-    lambda parts: st.integers(1, 30).map(lambda times: "".join(parts[:20]) + "".join(parts[20:]) * times)
+some = st.lists(st.sampled_from(PARTS), max_size=8).map("".join)
+answers = st.builds(
+    lambda before, passage, times, after: before + passage * times + after, some, some, st.integers(1, 40), some
 )
 cuts = st.lists(st.integers(1, 7), min_size=1, max_size=20)
 every = st.builds(GuardSettings, st.booleans(), st.booleans(), st.booleans())
@@ -40,7 +41,7 @@ stops = st.lists(st.sampled_from(["STOP", "OP", "TO", "\nUser:", "no no", "."]),
 
 
 def said(
-    pieces: Sequence[str], settings: GuardSettings = ALL, stop: Sequence[str] = ()
+    pieces: Sequence[str], settings: GuardSettings = ALL, stop: Sequence[str] = (), *, at_limit: bool = False
 ) -> tuple[str, str, Ending | None]:
     guard = Guard(settings, stop)
     shown = []
@@ -48,7 +49,7 @@ def said(
         shown.append(guard.feed(piece))
         if guard.ending:
             break
-    shown.append(guard.end())
+    shown.append(guard.end(at_limit=at_limit))
     return "".join(shown), guard.text, guard.ending
 
 
@@ -62,12 +63,13 @@ def cut(text: str, lengths: Sequence[int]) -> list[str]:
     return pieces
 
 
-@given(answers, cuts, every, stops)
-@example("user: How are you?\nuser: I'm fine.", [1], ALL, [])
+@given(answers, cuts, every, stops, st.booleans())
+@example("user: How are you?\nuser: I'm fine.", [1], ALL, [], False)
 def test_how_an_answer_is_cut_into_pieces_makes_no_difference(
-    text: str, lengths: list[int], settings: GuardSettings, stop: list[str]
+    text: str, lengths: list[int], settings: GuardSettings, stop: list[str], at_limit: bool
 ) -> None:
-    assert said(cut(text, lengths), settings, stop) == said([text], settings, stop)
+    at_once = said([text], settings, stop, at_limit=at_limit)
+    assert said(cut(text, lengths), settings, stop, at_limit=at_limit) == at_once
 
 
 @given(st.text(max_size=200) | answers, cuts, stops)

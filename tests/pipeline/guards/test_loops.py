@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.pipeline.guards import Ending, Guard, GuardSettings
-from agent.pipeline.guards.loops import LONGEST, Loops, needed
+from agent.pipeline.guards.loops import LONGEST, Loops, needed, needed_at_limit
 from agent.pipeline.guards.units import Unit, Units
 
 ONLY_LOOPS = GuardSettings(stop_strings=False, role_markers=False)
@@ -143,11 +143,36 @@ def test_the_last_word_may_be_the_one() -> None:
     assert guard.ending is Ending.LOOP
 
 
+AFTERTHOUGHT = "And please do not forget to take your keys along when you leave, for nobody else has any. "
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Yes. " + AFTERTHOUGHT * 3 + "And plea", "Yes. " + AFTERTHOUGHT.rstrip()),
+        ("Yes. " + LONG * 2 + "It is", "Yes. " + LONG.rstrip()),
+        ("It is very " + "very " * 21 + "ve", "It is very"),
+        ("Yes. " + AFTERTHOUGHT * 2 + "And plea", None),
+        ("It is very " + "very " * 10 + "ve", None),
+        ("| and | one | row | of | many | that | are | all | the | same |\n" * 6 + "| and", None),
+        ("", None),
+    ],
+)
+def test_at_its_longest_less_makes_a_loop(text: str, kept: str | None) -> None:
+    for at_limit in (True, False):
+        guard = Guard(ONLY_LOOPS)
+        assert guard.feed(text) == text
+        assert guard.end(at_limit=at_limit) == ""
+        assert guard.text == (kept if at_limit and kept else text)
+        assert (guard.ending is Ending.LOOP) is (at_limit and kept is not None)
+
+
 def test_the_shorter_the_more() -> None:
     assert [needed(weight, is_patient=False) for weight in (0.125, 0.5, 1, 2, 5, 10, 20, 39, 40, 60)] == [
         *(163, 43, 23, 13, 7, 5, 4, 4, 3, 3)
     ]
     assert needed(10, is_patient=True) == 20
+    assert [needed_at_limit(weight) for weight in (0.5, 1, 5, 10, 19, 20, 60)] == [40, 20, 4, 3, 3, 2, 2]
 
 
 def units(pieces: Sequence[str]) -> list[Unit]:
