@@ -12,7 +12,7 @@ from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.sessions import SessionCall
-from agent.contract.terms import AdminOperation, Presence
+from agent.contract.terms import AdminOperation, Operation, Presence
 
 
 class Agent(Protocol):
@@ -38,11 +38,19 @@ class Agent(Protocol):
 
     async def __aexit__(self, *exc_info: object) -> None: ...
 
-    async def ask(self, request: Request, /, *, client: str | None = None, sent: Callable[[], None] = ...) -> Reply:
+    async def ask(
+        self,
+        request: Request,
+        /,
+        *,
+        operation: Operation = ...,
+        client: str | None = None,
+        sent: Callable[[], None] = ...,
+    ) -> Reply:
         """The terminal reply to `request`; raises ContractError or NoReply. `sent` is called once it is on its way."""
 
     def stream(
-        self, request: Request, /, *, client: str | None = None, cancels: bool = True
+        self, request: Request, /, *, operation: Operation = ..., client: str | None = None, cancels: bool = True
     ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
         """What is heard of `request` while it goes on, its terminal reply last; raises like `ask`.
 

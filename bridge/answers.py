@@ -26,8 +26,7 @@ def in_speech(reply: Reply) -> Response:
     if audio is None:
         raise ContractError(ErrorCode.INTERNAL, "the agent answered without speech; ask with Accept: application/json")
     if audio.data is None:
-        message = "this id was answered before, and its speech, which went out in chunks, is not kept; ask with another"
-        raise ContractError(ErrorCode.CONFLICT, message, field="id", reason="speech_not_kept")
+        raise speech_not_kept()
     headers = _headers(reply)
     words = {"EdgeVoice-Text": reply.text, "EdgeVoice-Transcript": reply.transcript and reply.transcript.text}
     for name, text in words.items():
@@ -36,6 +35,12 @@ def in_speech(reply: Reply) -> Response:
             headers[name] = encoded
     media_type = speech_type(audio.format, audio.sample_rate)
     return Response(decode_base64(audio.data), media_type=media_type, headers=headers)
+
+
+def speech_not_kept() -> ContractError:
+    """What is said to who asks again for speech that went out in chunks."""
+    message = "this id was answered before, and its speech, which went out in chunks, is not kept; ask with another"
+    return ContractError(ErrorCode.CONFLICT, message, field="id", reason="speech_not_kept")
 
 
 def speech_type(kind: AudioFormat, sample_rate: int | None) -> str:

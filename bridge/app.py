@@ -14,9 +14,10 @@ from agent.watchdog import Watchdog
 from bridge.access.access import Access, Gate
 from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
-from bridge.errors import add_handlers
+from bridge.handlers import add_handlers
+from bridge.openai.documentation import MODELS
 from bridge.openapi import describe
-from bridge.routes import admin, ask, health, requests, sessions
+from bridge.routes import admin, ask, health, openai, requests, sessions
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
@@ -65,9 +66,10 @@ def create_app(
     app.include_router(ask.router)
     app.include_router(requests.router)
     app.include_router(sessions.router)
+    app.include_router(openai.router)
     app.include_router(admin.router)
     app.include_router(health.router)
-    describe(app)
+    describe(app, MODELS)
     return app
 
 

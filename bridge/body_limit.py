@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import ErrorBody
-from bridge.errors import problem, stopping
+from bridge.errors import stopping
+from bridge.handlers import refusal
 
 _LINGER_S = 2.0
 
@@ -35,7 +36,7 @@ class BodyLimit:
         except _HungUp:
             return
         except asyncio.CancelledError:
-            await problem(ErrorBody.of(stopping()), headers={"Connection": "close"})(scope, receive, send)
+            await refusal(ErrorBody.of(stopping()), scope, headers={"Connection": "close"})(scope, receive, send)
         except ContractError as exc:
             await _refuse(exc, upload, scope, send)
         except asyncio.TimeoutError:
@@ -60,7 +61,7 @@ async def refuse(exc: ContractError, scope: Scope, receive: Receive, send: Send)
     if _has_body(scope):
         await _refuse(exc, _Upload(receive), scope, send)
     else:
-        await problem(ErrorBody.of(exc))(scope, receive, send)
+        await refusal(ErrorBody.of(exc), scope)(scope, receive, send)
 
 
 class _HungUp(Exception):
@@ -126,7 +127,7 @@ async def _refuse(exc: ContractError, upload: _Upload, scope: Scope, send: Send)
 
     A connection that is closed on a caller who still sends is reset, and the caller never reads why.
     """
-    answer = problem(ErrorBody.of(exc), headers={"Connection": "close"})
+    answer = refusal(ErrorBody.of(exc), scope, headers={"Connection": "close"})
 
     async def send_open(message: Message) -> None:
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)

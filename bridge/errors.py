@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Response
 from pydantic import Field
-from starlette.exceptions import HTTPException
 
-from agent.client import NoReply
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import ErrorBody, Reply
 
@@ -77,13 +74,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that tells of `error`; `status` only where the code alone does not decide it."""
-    status = status or HTTP_STATUS[error.code]
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers = {**(headers or {}), "WWW-Authenticate": "Bearer"}
+    status = status or status_of(error)
     if status in _LATER:
-        retry_after_ms = error.retry_after_ms or _DEFAULT_RETRY_AFTER_MS
-        error = error.model_copy(update={"retry_after_ms": retry_after_ms})
-        headers = {**(headers or {}), "Retry-After": str(math.ceil(retry_after_ms / 1_000))}
+        error = error.model_copy(update={"retry_after_ms": _retry_after_ms(error)})
     told = Problem(
         **error.model_dump(),
         type=f"urn:edgevoice:error:{error.code.value}",
@@ -92,7 +85,23 @@ def problem(
         id=request_id,
         reply=reply,
     )
-    return Response(told.model_dump_json(by_alias=True, exclude_none=True), status, headers, PROBLEM_JSON)
+    body = told.model_dump_json(by_alias=True, exclude_none=True)
+    return Response(body, status, headers_of(error, status, headers), PROBLEM_JSON)
+
+
+def status_of(error: ErrorBody) -> int:
+    """The HTTP status of `error`, where its code alone decides it."""
+    return HTTP_STATUS[error.code]
+
+
+def headers_of(error: ErrorBody, status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What beside the body tells a caller how to go on, and `headers`."""
+    told = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        told["WWW-Authenticate"] = "Bearer"
+    if status in _LATER:
+        told["Retry-After"] = str(math.ceil(_retry_after_ms(error) / 1_000))
+    return told
 
 
 def stopping() -> ContractError:
@@ -113,71 +122,16 @@ def no_reply() -> ErrorBody:
 
 def failed(reply: Reply) -> Response:
     """A reply that is not `ok`, with what the agent had produced before it failed."""
-    error = reply.error or ErrorBody(code=ErrorCode.INTERNAL, message="the agent failed and did not say why")
+    error = why(reply)
     produced = reply.transcript or reply.text or reply.audio
     partial = reply.model_copy(update={"error": None}) if produced else None
     return problem(error, request_id=reply.id, reply=partial)
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Whatever a route raises becomes problem JSON; these handlers are the only place that decides how."""
-    # In the form of decorators, which Starlette types by the function and not by `Exception`.
-    app.exception_handler(ContractError)(_contract_error)
-    app.exception_handler(NoReply)(_no_reply)
-    app.exception_handler(NotAcceptable)(_not_acceptable)
-    app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(HTTPException)(_http_error)
-    app.exception_handler(Exception)(_unknown)
+def why(reply: Reply) -> ErrorBody:
+    """What went wrong, of a reply that is not `ok`."""
+    return reply.error or ErrorBody(code=ErrorCode.INTERNAL, message="the agent failed and did not say why")
 
 
-async def _contract_error(request: Request, exc: ContractError) -> Response:
-    return problem(ErrorBody.of(exc), request_id=_id_of(request))
-
-
-async def _no_reply(_: Request, exc: NoReply) -> Response:
-    return problem(no_reply(), status=GATEWAY_TIMEOUT, request_id=exc.id)
-
-
-async def _not_acceptable(request: Request, exc: NotAcceptable) -> Response:
-    error = ErrorBody(code=ErrorCode.BAD_REQUEST, message=str(exc), field="Accept", reason="not_acceptable")
-    return problem(error, status=NOT_ACCEPTABLE, request_id=_id_of(request))
-
-
-async def _invalid(_: Request, exc: RequestValidationError) -> Response:
-    fault = exc.errors()[0]
-    field = ".".join(str(part) for part in fault["loc"][1:]) or None
-    return problem(ErrorBody(code=ErrorCode.BAD_REQUEST, message=f"{field}: {fault['msg']}", field=field))
-
-
-async def _http_error(request: Request, exc: HTTPException) -> Response:
-    path, headers = request.url.path, exc.headers
-    match exc.status_code:
-        case 404:
-            error = ErrorBody(code=ErrorCode.NOT_FOUND, message=f"there is nothing at {path}; see /docs")
-        case 405:
-            headers = {**(headers or {}), **_allowed(request)}
-            message = f"{path} takes {headers.get('Allow', 'another method')}, not {request.method}; see /docs"
-            error = ErrorBody(code=ErrorCode.METHOD_NOT_ALLOWED, message=message)
-        case status:
-            code = ErrorCode.BAD_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL
-            error = ErrorBody(code=code, message=exc.detail)
-    return problem(error, status=exc.status_code, headers=headers)
-
-
-def _allowed(request: Request) -> dict[str, str]:
-    """Every method that the API has at this path; the route that was asked names only its own."""
-    route = request.scope.get("route")
-    methods = request.app.openapi()["paths"].get(getattr(route, "path", None), ())
-    return {"Allow": ", ".join(method.upper() for method in methods)} if methods else {}
-
-
-async def _unknown(request: Request, _: Exception) -> Response:
-    # Starlette raises it again once this is sent, and the server logs it with its traceback.
-    error = ErrorBody(code=ErrorCode.INTERNAL, message="the bridge failed; its log says why")
-    return problem(error, request_id=_id_of(request))
-
-
-def _id_of(request: Request) -> str | None:
-    """The id of the request, once a route has found it out."""
-    found: str | None = getattr(request.state, "request_id", None)
-    return found
+def _retry_after_ms(error: ErrorBody) -> int:
+    return error.retry_after_ms or _DEFAULT_RETRY_AFTER_MS

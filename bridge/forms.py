@@ -23,9 +23,20 @@ async def read_request(http: HttpRequest) -> Request:
     request = await _from_body(http)
     if in_query := http.query_params.multi_items():
         request = _merge(request, _from_fields(in_query))
+    key = read_key(http)
+    if key is None:
+        return request
+    if request.id not in (None, key):
+        message = "id and Idempotency-Key differ; give one of them"
+        raise ContractError(ErrorCode.BAD_REQUEST, message, field="id", reason="two_ids")
+    return request.model_copy(update={"id": key})
+
+
+def read_key(http: HttpRequest) -> str | None:
+    """The request's id, by its `Idempotency-Key`; None where it has none."""
     keys = http.headers.getlist("Idempotency-Key")
     if not keys:
-        return request
+        return None
     if len(keys) > 1:
         raise _given_twice("Idempotency-Key")
     [key] = keys
@@ -33,10 +44,7 @@ async def read_request(http: HttpRequest) -> Request:
     if not is_id(key):
         message = "Idempotency-Key is 1 to 64 characters of A-Z, a-z, 0-9, _, . and -"
         raise ContractError(ErrorCode.BAD_REQUEST, message, field="Idempotency-Key", reason="bad_id")
-    if request.id not in (None, key):
-        message = "id and Idempotency-Key differ; give one of them"
-        raise ContractError(ErrorCode.BAD_REQUEST, message, field="id", reason="two_ids")
-    return request.model_copy(update={"id": key})
+    return key
 
 
 async def _from_body(http: HttpRequest) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -48,15 +49,15 @@ data: {"v":1,"id":"9f2c","status":"ok","reply_mode":"text","text":"Paris.","agen
 """
 
 
-def describe(app: FastAPI) -> None:
-    """Adds the contract's models to what `/openapi.json` says of `app`."""
+def describe(app: FastAPI, others: Sequence[tuple[type[BaseModel], JsonSchemaMode]]) -> None:
+    """Adds the contract's models, and `others`, to what `/openapi.json` says of `app`."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
             )
-            _, definitions = models_json_schema(_MODELS, ref_template=_REF)
+            _, definitions = models_json_schema([*_MODELS, *others], ref_template=_REF)
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
             schema["paths"][ASK_PATH]["post"] |= _asking()
             app.openapi_schema = schema
@@ -71,7 +72,8 @@ def _asking() -> dict[str, Any]:
     return {"parameters": _parameters(fields), "requestBody": _request_body(fields)}
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
+def ref(model: type[BaseModel]) -> dict[str, str]:
+    """Where the document has `model`."""
     return {"$ref": _REF.format(model=model.__name__)}
 
 
@@ -137,7 +139,7 @@ def _request_body(fields: dict[str, Any]) -> dict[str, Any]:
         "description": "Exactly one of `text`, `audio` and `messages`; a field that is not in the body may come as a"
         " query parameter.",
         "content": {
-            JSON: {"schema": _ref(Request), "examples": examples},
+            JSON: {"schema": ref(Request), "examples": examples},
             "text/plain": {"schema": {"type": "string"}, "example": "What is the capital of France?"},
             "multipart/form-data": {"schema": form},
             WAV: {"schema": {**binary, "description": "A WAV file, as it is."}},
@@ -145,16 +147,21 @@ def _request_body(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _problems() -> dict[int | str, dict[str, Any]]:
+def codes_by_status() -> dict[int, list[ErrorCode]]:
+    """What may go wrong, by the status that it has."""
     codes: dict[int, list[ErrorCode]] = {NOT_ACCEPTABLE: [ErrorCode.BAD_REQUEST], GATEWAY_TIMEOUT: [ErrorCode.EXPIRED]}
     for code, status in HTTP_STATUS.items():
         codes.setdefault(status, []).append(code)
+    return dict(sorted(codes.items()))
+
+
+def _problems() -> dict[int | str, dict[str, Any]]:
     return {
         status: {
-            "description": ", ".join(f"`{code.value}`" for code in codes[status]),
-            "content": {PROBLEM_JSON: {"schema": _ref(Problem)}},
+            "description": ", ".join(f"`{code.value}`" for code in codes),
+            "content": {PROBLEM_JSON: {"schema": ref(Problem)}},
         }
-        for status in sorted(codes)
+        for status, codes in codes_by_status().items()
     }
 
 
@@ -173,7 +180,7 @@ def _answers() -> dict[str, Any]:
             "EdgeVoice-Transcript": heard,
         },
         "content": {
-            JSON: {"schema": _ref(Reply)},
+            JSON: {"schema": ref(Reply)},
             **{kind.media_type: {"schema": binary} for kind in AudioFormat},
             SSE: {"schema": {"type": "string"}, "example": _EVENTS},
         },
@@ -188,7 +195,7 @@ def _accepted() -> dict[str, Any]:
             "Preference-Applied": {"schema": {"type": "string"}},
             "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
         },
-        "content": {JSON: {"schema": _ref(Progress)}},
+        "content": {JSON: {"schema": ref(Progress)}},
     }
 
 

@@ -17,7 +17,7 @@ from agent.contract.events import Event
 from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.reply import Reply
-from agent.contract.terms import RunState
+from agent.contract.terms import Operation, RunState
 from bridge.agent import Agent
 from bridge.errors import stopping
 from bridge.workers.roll import Key, Roll
@@ -41,7 +41,9 @@ class Waiting:
         self._callers: Counter[Key] = Counter()
         self._unattended: set[asyncio.Task[Reply]] = set()
 
-    async def ask(self, request: Request, key: Key, receive: Receive) -> Reply:
+    async def ask(
+        self, request: Request, key: Key, receive: Receive, *, operation: Operation = Operation.CHAT
+    ) -> Reply:
         """The agent's reply; a caller that hangs up stops its run, unless another one, here or elsewhere, waits for it.
 
         Who begins to wait elsewhere in that very moment may be told `cancelled`; asked again, it is begun anew.
@@ -49,7 +51,8 @@ class Waiting:
         more.
         """
         with self._place(key):
-            asking = asyncio.create_task(self._agent.ask(request, client=key.client), name=f"ask[{key.id}]")
+            reply = self._agent.ask(request, operation=operation, client=key.client)
+            asking = asyncio.create_task(reply, name=f"ask[{key.id}]")
             hanging_up = asyncio.create_task(_hangs_up(receive), name=f"hang up[{key.id}]")
             try:
                 await asyncio.wait({asking, hanging_up}, return_when=asyncio.FIRST_COMPLETED)

@@ -161,3 +161,21 @@ def test_the_python_shown_works(up):
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert done.stdout.strip() == "You said: What is the capital of France?", done.stderr
+
+
+def test_openais_chat_works_as_printed(up, tmp_path):
+    url = re.search(r"HTTP (http://\S+)", up)
+    assert url
+    block = next(block for block in BLOCKS if "/chat/completions" in block).replace("\ncurl", "\necho; curl")
+    models, answer, array = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+    assert models["data"][0]["id"] == "default"
+    assert answer["choices"][0]["message"]["content"] == array[-1]["content"] == "You said: Hi"
+
+
+def test_openais_client_works_as_printed(up):
+    url = re.search(r"HTTP (http://\S+)", up)
+    shown = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert url
+    program = shown.replace("http://127.0.0.1:8080", url[1])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "You said: What is the capital of France?", done.stderr

@@ -16,7 +16,7 @@ from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
 from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
 from agent.contract.sessions import SessionCall
-from agent.contract.terms import AdminOperation, Presence, RunState, Stage, Status
+from agent.contract.terms import AdminOperation, Operation, Presence, RunState, Stage, Status
 from bridge.agent import Agent
 
 WAV_BASE64 = "UklGRg=="
@@ -41,6 +41,8 @@ class FakeAgent:
         self.info: Info | None = INFO
         self.asked: list[Request] = []
         self.conversed: list[tuple[SessionCall, str | None]] = []
+        self.operations: list[Operation] = []
+        """What each of them is."""
         self.administered: list[tuple[AdminOperation, str | None]] = []
         self.was_asked = asyncio.Semaphore(0)
         self.answers = asyncio.Event()
@@ -65,9 +67,15 @@ class FakeAgent:
         self.is_open = False
 
     async def ask(
-        self, request: Request, *, client: str | None = None, sent: Callable[[], None] = lambda: None
+        self,
+        request: Request,
+        *,
+        operation: Operation = Operation.CHAT,
+        client: str | None = None,
+        sent: Callable[[], None] = lambda: None,
     ) -> Reply:
         self.asked.append(request)
+        self.operations.append(operation)
         self.was_asked.release()
         key = (str(client), str(request.id))
         if self.outcome is None:
@@ -81,10 +89,16 @@ class FakeAgent:
         return reply
 
     async def stream(
-        self, request: Request, *, client: str | None = None, cancels: bool = True
+        self,
+        request: Request,
+        *,
+        operation: Operation = Operation.CHAT,
+        client: str | None = None,
+        cancels: bool = True,
     ) -> AsyncGenerator[Event | AudioChunk | Reply, None]:
         assert not cancels
         self.asked.append(request)
+        self.operations.append(operation)
         self.streams.add(request.id)
         self.was_asked.release()
         try:

@@ -138,7 +138,8 @@ async def test_llamacpp_gives_every_slot_its_whole_window(engine):
     assert (await answer(llm, "word " * 300, max_tokens=1))[-1].prompt_tokens > 300
     with pytest.raises(EngineError, match="more than the model's window of 512") as caught:
         await answer(llm, "word " * 600)
-    assert caught.value.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    assert (caught.value.code, caught.value.limit) == (ErrorCode.CONTEXT_LENGTH_EXCEEDED, 512)
+    assert (caught.value.actual or 0) > 600
 
 
 @pytest.mark.embedded

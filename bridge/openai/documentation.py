@@ -1,0 +1,85 @@
+"""How the API describes what it has for OpenAI's clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
+
+from bridge.negotiation import JSON, SSE
+from bridge.openai.errors import OpenAiError
+from bridge.openai.parameters import ChatRequest
+from bridge.openai.responses import ChatCompletion
+from bridge.openapi import codes_by_status, ref
+
+CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
+MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    (ChatRequest, "validation"),
+    (ChatCompletion, "serialization"),
+    (OpenAiError, "serialization"),
+]
+_EXAMPLES: dict[str, Any] = {
+    "typed": {
+        "summary": "A question",
+        "value": {"model": "default", "messages": [{"role": "user", "content": "What is the capital of France?"}]},
+    },
+    "streamed": {
+        "summary": "Told while it is written",
+        "value": {
+            "model": "default",
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+            "max_tokens": 32,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
+    },
+    "heard": {
+        "summary": "Answered in speech",
+        "value": {
+            "model": "default",
+            "messages": [{"role": "user", "content": "Good morning!"}],
+            "modalities": ["text", "audio"],
+            "audio": {"voice": "alloy", "format": "wav"},
+        },
+    },
+}
+_CHUNKS = """data: {"id":"chatcmpl-9f2c","object":"chat.completion.chunk","created":1790000000,"model":"default",\
+"choices":[{"index":0,"delta":{"content":"Paris"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+data: [DONE]
+
+"""
+OPENAI_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": ", ".join(f"`{code.value}`" for code in codes),
+        "content": {JSON: {"schema": ref(OpenAiError)}},
+    }
+    for status, codes in codes_by_status().items()
+}
+"""What any of these routes may answer instead, by status."""
+CHAT_REQUEST: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "format",
+            "in": "query",
+            "description": "`messages`: the answer is the conversation, an array of `role` and `content`.",
+            "schema": {"type": "string", "enum": ["openai", "messages"]},
+        }
+    ],
+    "requestBody": {"required": True, "content": {JSON: {"schema": ref(ChatRequest), "examples": _EXAMPLES}}},
+}
+"""What a chat takes."""
+_ARRAY = {"type": "array", "items": {"$ref": "#/components/schemas/Message"}}
+CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream` in chunks, the last one before `[DONE]` with its usage where"
+        " `stream_options.include_usage` asks for it.",
+        "content": {
+            JSON: {"schema": {"anyOf": [ref(ChatCompletion), _ARRAY]}},
+            SSE: {"schema": {"type": "string"}, "example": _CHUNKS},
+        },
+    },
+    **OPENAI_PROBLEMS,
+}
+"""What a chat may be answered."""
