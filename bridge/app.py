@@ -17,7 +17,7 @@ from bridge.body_limit import BodyLimit
 from bridge.handlers import add_handlers
 from bridge.openai.documentation import MODELS
 from bridge.openapi import describe
-from bridge.routes import admin, ask, health, openai, requests, sessions
+from bridge.routes import admin, ask, health, openai, openai_audio, requests, sessions
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
@@ -67,6 +67,7 @@ def create_app(
     app.include_router(requests.router)
     app.include_router(sessions.router)
     app.include_router(openai.router)
+    app.include_router(openai_audio.router)
     app.include_router(admin.router)
     app.include_router(health.router)
     describe(app, MODELS)

@@ -47,6 +47,17 @@ def read_key(http: HttpRequest) -> str | None:
     return key
 
 
+async def read_parts(http: HttpRequest) -> list[tuple[str, str | bytes]]:
+    """The fields of a multipart body, and what is in its one file."""
+    body = await http.body()
+    if not body.rstrip().endswith(b"--"):  # what is missing would count as not given
+        raise ContractError(ErrorCode.BAD_REQUEST, "the multipart body ends before its closing boundary")
+    async with http.form(max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=len(body)) as form:
+        return [
+            (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
+        ]
+
+
 async def _from_body(http: HttpRequest) -> Request:
     body = await http.body()
     media = media_type(http.headers.get("Content-Type"))
@@ -55,7 +66,7 @@ async def _from_body(http: HttpRequest) -> Request:
     if media == "text/plain":
         return Request.from_strings({"text": read_text(body)})
     if media == "multipart/form-data":
-        return await _from_multipart(http, body)
+        return _from_fields([_part(name, value) for name, value in await read_parts(http)])
     if media.startswith("audio/"):
         return Request.from_strings({"audio": encode_base64(body)})
     if media or body:
@@ -64,19 +75,12 @@ async def _from_body(http: HttpRequest) -> Request:
     return Request()
 
 
-async def _from_multipart(http: HttpRequest, body: bytes) -> Request:
-    if not body.rstrip().endswith(b"--"):  # what is missing would count as not given
-        raise ContractError(ErrorCode.BAD_REQUEST, "the multipart body ends before its closing boundary")
-    async with http.form(max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=len(body)) as form:
-        return _from_fields([await _part(name, value) for name, value in form.multi_items()])
-
-
-async def _part(name: str, value: UploadFile | str) -> tuple[str, str]:
+def _part(name: str, value: str | bytes) -> tuple[str, str]:
     if isinstance(value, str):
         return name, value
     if name != "file":
         raise ContractError(ErrorCode.BAD_REQUEST, f"the clip belongs into `file`, not {name[:80]!r}", field=name[:80])
-    return "audio", encode_base64(await value.read())
+    return "audio", encode_base64(value)
 
 
 def _from_fields(items: Iterable[tuple[str, str]]) -> Request:

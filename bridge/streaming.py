@@ -16,7 +16,7 @@ from agent.contract.errors import ContractError
 from agent.contract.events import Event
 from agent.contract.messages import Request
 from agent.contract.reply import ErrorBody, Reply
-from agent.contract.terms import Status
+from agent.contract.terms import Operation, Status
 from bridge.errors import no_reply, stopping
 from bridge.waiting import Part, Waiting
 from bridge.workers.roll import Key
@@ -47,7 +47,16 @@ class Form(Protocol):
 class LiveAnswer(Response):
     """The answer to one request. Status and headers wait for the first piece: what fails before is a problem."""
 
-    def __init__(self, form: Form, request: Request, key: Key, waiting: Waiting, *, agent: str) -> None:
+    def __init__(
+        self,
+        form: Form,
+        request: Request,
+        key: Key,
+        waiting: Waiting,
+        *,
+        agent: str,
+        operation: Operation = Operation.CHAT,
+    ) -> None:
         """`agent` is the name of who is asked."""
         super().__init__()
         self._form = form
@@ -55,12 +64,16 @@ class LiveAnswer(Response):
         self._key = key
         self._waiting = waiting
         self._agent = agent
+        self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tells it. A caller that hangs up, or reads nothing for too long, stops the run."""
         caller = _Caller(send)
         try:
-            async with aclosing(self._waiting.stream(self._request, self._key, receive, silence_s=SILENCE_S)) as parts:
+            parts = self._waiting.stream(
+                self._request, self._key, receive, silence_s=SILENCE_S, operation=self._operation
+            )
+            async with aclosing(parts):
                 whole = await self._tell(parts, caller)
         except _TooSlow:
             logger.info("%s: its caller does not read", self._key.id)

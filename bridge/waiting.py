@@ -68,14 +68,20 @@ class Waiting:
         raise _hung_up()
 
     async def stream(
-        self, request: Request, key: Key, receive: Receive, *, silence_s: float
+        self,
+        request: Request,
+        key: Key,
+        receive: Receive,
+        *,
+        silence_s: float,
+        operation: Operation = Operation.CHAT,
     ) -> AsyncGenerator[Part | None, None]:
         """What is heard of the run, its Reply last, and None whenever nothing was for so long.
 
         A caller that hangs up is treated, and the same is raised, as in `ask`; closed early, the run goes on.
         """
         with self._place(key):
-            parts = self._agent.stream(request, client=key.client, cancels=False)
+            parts = self._agent.stream(request, operation=operation, client=key.client, cancels=False)
             hanging_up = asyncio.create_task(_hangs_up(receive), name=f"hang up[{key.id}]")
             coming: asyncio.Future[Part] = asyncio.ensure_future(anext(parts))
             try:

@@ -16,6 +16,7 @@ from agent.commands import COMMANDS
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.engines.registry import ENGINES
+from tests.wav_files import sine, wav
 
 pytestmark = pytest.mark.once
 
@@ -167,7 +168,10 @@ def test_openais_chat_works_as_printed(up, tmp_path):
     url = re.search(r"HTTP (http://\S+)", up)
     assert url
     block = next(block for block in BLOCKS if "/chat/completions" in block).replace("\ncurl", "\necho; curl")
-    models, answer, array = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+    (tmp_path / "question.wav").write_bytes(wav(sine(seconds=0.5)))
+    *told, _, times, _ = shell(block, tmp_path, URL=url[1]).splitlines()
+    models, answer, array = (json.loads(line) for line in told)
+    assert times.startswith("00:00:00,000 --> ")
     assert models["data"][0]["id"] == "default"
     assert answer["choices"][0]["message"]["content"] == array[-1]["content"] == "You said: Hi"
 

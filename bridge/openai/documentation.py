@@ -7,16 +7,22 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
+from agent.contract.terms import AudioFormat
 from bridge.negotiation import JSON, SSE
 from bridge.openai.errors import OpenAiError
 from bridge.openai.parameters import ChatRequest
 from bridge.openai.responses import ChatCompletion
+from bridge.openai.speech import SpeechRequest
+from bridge.openai.transcripts import Transcription, VerboseTranscription
 from bridge.openapi import codes_by_status, ref
 
 CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (ChatRequest, "validation"),
     (ChatCompletion, "serialization"),
+    (SpeechRequest, "validation"),
+    (Transcription, "serialization"),
+    (VerboseTranscription, "serialization"),
     (OpenAiError, "serialization"),
 ]
 _EXAMPLES: dict[str, Any] = {
@@ -77,9 +83,61 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         " `stream_options.include_usage` asks for it.",
         "content": {
             JSON: {"schema": {"anyOf": [ref(ChatCompletion), _ARRAY]}},
-            SSE: {"schema": {"type": "string"}, "example": _CHUNKS},
+            SSE: {"example": _CHUNKS},
         },
     },
     **OPENAI_PROBLEMS,
 }
 """What a chat may be answered."""
+_BINARY = {"type": "string", "format": "binary"}
+_TEXT = {"type": "string"}
+SPEECH_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": ref(SpeechRequest),
+                "example": {"model": "tts-1", "voice": "alloy", "input": "Good morning!", "response_format": "wav"},
+            }
+        },
+    }
+}
+"""What is to be spoken."""
+SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The speech.", "content": {kind.media_type: {"schema": _BINARY} for kind in AudioFormat}},
+    **OPENAI_PROBLEMS,
+}
+"""What that may be answered."""
+TRANSCRIPT_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {**_BINARY, "description": "A WAV file."},
+                        "model": {**_TEXT, "description": "The agent's engine, which OpenAI's names mean, too."},
+                        "language": {**_TEXT, "description": "Language of the speech: `en`, `de`, …"},
+                        "prompt": {**_TEXT, "description": "Words that are likely in it."},
+                        "response_format": {**_TEXT, "enum": ["json", "text", "verbose_json", "srt", "vtt"]},
+                    },
+                }
+            }
+        },
+    }
+}
+"""What is to be written down."""
+TRANSCRIPT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "What was heard.",
+        "content": {
+            JSON: {"schema": {"anyOf": [ref(Transcription), ref(VerboseTranscription)]}},
+            "text/plain": {"schema": _TEXT},
+            "text/vtt": {"schema": _TEXT},
+        },
+    },
+    **OPENAI_PROBLEMS,
+}
+"""What that may be answered."""

@@ -110,7 +110,7 @@ def _param(error: ErrorBody, path: str) -> str | None:
     if error.field is None:
         return None
     names = next(names for start, names in _PARAMS.items() if path.startswith(start))
-    return _dotted(names.get(error.field, error.field.removeprefix("params.").removeprefix("tts.")))
+    return _dotted(names.get(error.field, re.sub(r"^(params|tts|stt)\.", "", error.field)))
 
 
 def _dotted(field: str) -> str:

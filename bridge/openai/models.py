@@ -9,6 +9,11 @@ from agent.contract.wire import WireModel
 
 DEFAULT = "default"
 """The agent's own model."""
+_OPENAIS = {
+    Stage.STT: ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
+    Stage.TTS: ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"),
+}
+"""Names that programs have built in: there is one engine, and it is meant."""
 
 
 class Model(WireModel):
@@ -54,6 +59,14 @@ def asked_model(name: str | None, info: Info | None) -> str | None:
     raise no_model(name)
 
 
+def check_speech_model(name: str | None, stage: Stage, info: Info | None) -> None:
+    """ContractError(not_found) where neither the agent's engine of `stage` nor one of OpenAI's is called `name`."""
+    engine = info.engines.get(stage) if info else None
+    own = {engine.name, engine.model, engine.label} if engine else set()
+    if name and name not in {DEFAULT, *own, *_OPENAIS[stage]}:
+        raise no_model(name)
+
+
 def name_of(asked: str | None, info: Info | None) -> str:
     """What the model is called that answers who asked for `asked`."""
     own = info.engines.get(Stage.LLM) if info else None
@@ -62,5 +75,5 @@ def name_of(asked: str | None, info: Info | None) -> str:
 
 def no_model(name: str) -> ContractError:
     """What is said to who asks for a model that there is not."""
-    message = f"The model `{name[:80]}` does not exist; GET /v1/models lists those that do."
+    message = f"The model `{name[:80]}` does not exist; `default` is the agent's own."
     return ContractError(ErrorCode.NOT_FOUND, message, field="model")

@@ -10,17 +10,14 @@ from fastapi import APIRouter, Depends, Path, Response
 from fastapi import Request as HttpRequest
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.limits import Limits
 from agent.contract.messages import Message, Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import Operation, Status
-from agent.contract.wire import media_type
-from bridge.access.access import caller_of, check_access
-from bridge.forms import read_key
-from bridge.negotiation import JSON
+from bridge.access.access import check_access
 from bridge.openai.documentation import CHAT_PATHS, CHAT_REQUEST, CHAT_RESPONSES, OPENAI_PROBLEMS
 from bridge.openai.errors import failed, unsupported
+from bridge.openai.intake import deadline_of, key_of, read_json
 from bridge.openai.messages import Conversation, read_conversation
 from bridge.openai.models import Model, ModelList, models_of, name_of, no_model
 from bridge.openai.parameters import ChatRequest
@@ -43,16 +40,12 @@ async def complete(http: HttpRequest) -> Response:
     The last message may be spoken (`input_audio`), and so may the answer (`modalities` with `audio`). The key is one
     of the bridge; `Idempotency-Key` is the request's id, and whoever hangs up stops its run.
     """
-    caller, bridge = caller_of(http), opened(http)
+    bridge, key = opened(http), key_of(http)
     began = time.monotonic()
-    key = Key(caller.client, read_key(http) or uuid.uuid4().hex)
-    http.state.request_id = key.id
-    chat = await _read(http)
+    chat = ChatRequest.decode(await read_json(http))
     in_array = _wants_array(http, chat)
     conversation = read_conversation(chat.messages)
-    info = bridge["agent"].info
-    limits = info.limits if info else Limits()
-    deadline_ms = min(bridge["settings"].deadline_ms, limits.max_deadline_ms)
+    info, deadline_ms = bridge["agent"].info, deadline_of(bridge)
     request = to_request(chat, conversation, info).model_copy(update={"id": key.id, "deadline_ms": deadline_ms})
     if conversation.clip and request.audio is None:
         heard = await _hear(http, bridge, conversation.clip, key, deadline_ms)
@@ -100,14 +93,6 @@ async def find_model(name: ModelName, agent: AgentDep) -> Model:
     if model is None:
         raise no_model(name)
     return model
-
-
-async def _read(http: HttpRequest) -> ChatRequest:
-    media = media_type(http.headers.get("Content-Type"))
-    if media != JSON:
-        message = f"send JSON, and say so in Content-Type, not {media[:80]!r}"
-        raise ContractError(ErrorCode.UNSUPPORTED_MEDIA, message, field="Content-Type", reason="content_type")
-    return ChatRequest.decode(await http.body())
 
 
 def _wants_array(http: HttpRequest, chat: ChatRequest) -> bool:

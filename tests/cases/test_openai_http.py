@@ -118,6 +118,41 @@ def test_a_spoken_answer_as_it_comes(client):
     assert len(speech) / 2 / 24_000 > 0.5
 
 
+@pytest.mark.parametrize("kind", ["wav", "pcm", "opus"])
+def test_a_text_that_is_spoken(client, kind):
+    speech = client.audio.speech.create(model="tts-1", voice="alloy", input="Good morning!", response_format=kind)
+    raw: Any = {"format": "RAW", "subtype": "PCM_16", "channels": 1, "samplerate": 24_000} if kind == "pcm" else {}
+    samples, rate = soundfile.read(io.BytesIO(speech.read()), **raw)
+    assert len(samples) / rate == pytest.approx(len("Good morning!") * 0.06, abs=0.1)
+
+
+async def test_what_cannot_be_spoken(async_client):
+    with pytest.raises(openai.BadRequestError) as caught:
+        await async_client.audio.speech.create(model="tts-1", voice="alloy", input="Hi", response_format="mp3")
+    assert caught.value.param == "response_format"
+
+
+def test_a_clip_that_is_written_down(client):
+    def heard(**form):
+        file = ("clip.wav", wav(sine(seconds=0.5)))
+        return client.audio.transcriptions.create(model="whisper-1", file=file, **form)
+
+    assert heard().text == HEARD
+    assert heard(response_format="text") == f"{HEARD}\n"
+    assert heard(response_format="srt").startswith("1\n00:00:00,000 --> 00:00:00,")
+    assert heard(response_format="vtt").startswith("WEBVTT\n\n00:00:00.000 --> ")
+    verbose = heard(response_format="verbose_json")
+    assert (verbose.text, verbose.language) == (HEARD, "en")
+    assert float(verbose.duration) == pytest.approx(0.5, abs=0.02)
+
+
+async def test_a_clip_that_is_none(async_client):
+    with pytest.raises(openai.APIStatusError) as caught:
+        await async_client.audio.transcriptions.create(model="whisper-1", file=("clip.wav", b"no sound"))
+    error: Any = caught.value.body
+    assert (caught.value.status_code, error["param"]) == (415, "file")
+
+
 def test_the_models(client):
     assert [model.id for model in client.models.list()] == ["default", "parrot", "poet", "giant", "template"]
     assert client.models.retrieve("poet").owned_by == "orin"
