@@ -7,17 +7,20 @@ from typing import Any
 from fastapi import Response
 from pydantic import ValidationError
 
+from agent.contract.errors import ErrorCode
 from agent.contract.messages import Request, StreamOptions, VoiceOptions
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import AudioFormat, ReplyMode, Stage, Status
 from agent.contract.wire import WireModel, bad_request
-from bridge.openai.errors import failed, unsupported
+from bridge.errors import why
+from bridge.openai.errors import told, unsupported
 from bridge.openai.models import check_speech_model
 from bridge.openai.requests import PCM16_HZ, voice_of
 from bridge.speech import SpeechStream
 
 SPEECH_PATH = "/v1/audio/speech"
+_UNSAYABLE = "unsayable"
 _FORMATS = {"wav": AudioFormat.WAV, "pcm": AudioFormat.PCM, "opus": AudioFormat.OPUS}
 
 
@@ -42,8 +45,13 @@ class OpenAiSpeech(SpeechStream):
     """A speech that begins with its first sentence, with errors in OpenAI's form."""
 
     def whole(self, reply: Reply) -> Response:
-        """As any speech."""
-        return super().whole(reply) if reply.status is Status.OK else failed(reply, SPEECH_PATH)
+        """As any speech; a text of which nothing can be said is the caller's fault, for no model wrote it."""
+        if reply.status is Status.OK:
+            return super().whole(reply)
+        error = why(reply)
+        if error.reason == _UNSAYABLE:
+            error = error.model_copy(update={"code": ErrorCode.BAD_REQUEST, "field": "text"})
+        return told(error, SPEECH_PATH, request_id=reply.id)
 
 
 def to_request(asked: SpeechRequest, info: Info | None) -> Request:

@@ -75,6 +75,10 @@ async def test_speech_that_fails(http, agent):
     agent.parts.put_nowait(failed_reply(ContractError(ErrorCode.NOT_FOUND, "no such voice", field="tts.voice")))
     answer = await http.post(SPEECH, json={"input": "Hi", "voice": "otto"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "voice")
+    error = ContractError(ErrorCode.TTS_FAILED, "nothing could be said", reason="unsayable", retriable=False)
+    agent.parts.put_nowait(failed_reply(error))
+    answer = await http.post(SPEECH, json={"input": "-"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input")
 
 
 @pytest.mark.parametrize(
