@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Message
@@ -61,6 +61,10 @@ class ChatMessage(WireModel):
     """`system`, `developer`, `user` or `assistant`."""
     content: Content = None
     """What is said: text, or parts of it; in the last message a clip, too."""
+    audio: JsonValue = None
+    """None: what was said in speech is read as text."""
+    tool_calls: JsonValue = None
+    """None."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,13 @@ def read_conversation(messages: Sequence[ChatMessage]) -> Conversation:
     for number, message in enumerate(messages):
         where = f"messages.{number}"
         role = _role(message, where)
+        _check_lost(message, where)
         text, clip = _content(message.content or (), where)
         if clip:
             if role is not Role.USER or number + 1 < len(messages):
                 raise unsupported(f"{where}.content", "only the last message may be spoken, and only by the user")
             return Conversation(tuple(turns), clip, text)
-        if text.strip() or role is Role.USER:  # an assistant that only called tools, a system prompt left empty
+        if text.strip() or role is Role.USER:  # a system prompt left empty
             turns.append(_turn(role, text, where))
     if not turns:
         raise ContractError(ErrorCode.BAD_REQUEST, "messages: nothing is asked in them", field="messages")
@@ -113,6 +118,14 @@ def _role(message: ChatMessage, where: str) -> Role:
         error = f"{where}.role: one of {', '.join(_ROLES)} is needed, not {message.role[:40]!r}"
         raise ContractError(ErrorCode.BAD_REQUEST, error, field=f"{where}.role")
     return role
+
+
+def _check_lost(message: ChatMessage, where: str) -> None:
+    """ContractError for what a message says in a way that would be passed over."""
+    if message.tool_calls:
+        raise unsupported(f"{where}.tool_calls", "this agent calls no tools")
+    if message.audio and not message.content:
+        raise unsupported(f"{where}.audio", "speech is not looked up by its id; give its transcript as content")
 
 
 def _content(parts: Sequence[Part], where: str) -> tuple[str, str | None]:

@@ -138,6 +138,8 @@ async def test_what_clients_send_that_means_nothing_here(http):
         ({"messages": [user([{"type": "image_url"}])]}, "messages[0].content[0].type", "unsupported_value"),
         ({"messages": [user([{"type": "text"}])]}, "messages[0].content[0].text", "bad_request"),
         ({"messages": [user([CLIP]), user("Hi")]}, "messages[0].content", "unsupported_parameter"),
+        ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "messages[0].audio", "unsupported_parameter"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages[0].tool_calls", "unsupported_parameter"),
         ({"messages": [user([CLIP, CLIP])]}, "messages[0].content", "unsupported_parameter"),
     ],
 )
