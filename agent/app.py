@@ -21,6 +21,7 @@ from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
 from agent.notify import more_time, notify
 from agent.pipeline.admission import Admission
+from agent.pipeline.guards import GuardSettings
 from agent.pipeline.phrases import Phrases
 from agent.pipeline.stages import Stages
 from agent.presence.announcer import Announcer, last_will
@@ -76,6 +77,7 @@ class Agent:
             system=settings.chat.system,
             max_tokens=settings.chat.max_tokens,
             overflow=settings.chat.on_overflow,
+            guards=GuardSettings(**settings.chat.guards.model_dump()),
             phrases=Phrases(settings.phrase_cache_bytes),
         )
         replies = Replies(topics, self._mqtt)

@@ -70,6 +70,17 @@ class _Profile(PydanticBaseSettingsSource):
         return name
 
 
+class GuardsSettings(_Section):
+    """What is looked for in answers, which then end there."""
+
+    stop_strings: bool = True
+    """A request's stop strings, also where its engine does not look for them."""
+    role_markers: bool = True
+    """Another's turn that the model begins: `User:`, `<|im_start|>`."""
+    loops: bool = True
+    """A passage that is said again and again."""
+
+
 class ChatSettings(_Section):
     """How the language model is asked, where a request does not say."""
 
@@ -80,6 +91,8 @@ class ChatSettings(_Section):
     on_overflow: Overflow = Overflow.TRIM
     """What becomes of a conversation that does not fit into the model's window: its oldest turns are left out
     (`trim`) or told in short (`summarize`), or the request is refused (`error`)."""
+    guards: GuardsSettings = GuardsSettings()
+    """What ends an answer that goes wrong."""
 
 
 class SessionSettings(_Section):

@@ -151,6 +151,8 @@ class FinishReason(str, Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
+    LOOP = "loop"
+    """It said the same again and again, which was cut off."""
 
 
 class RunState(str, Enum):

@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.audio import Audio, decode_wav
 from agent.contract.errors import ErrorCode
 from agent.contract.messages import Request, Sampling
-from agent.contract.terms import Mode, Overflow, Stage
+from agent.contract.terms import FinishReason, Mode, Overflow, Stage
 from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, Delta, ServedModel, Transcript
 from agent.errors import AudioError, EngineError
+from agent.pipeline.guards import Ending, Guard, GuardSettings
 from agent.pipeline.hearing import Hearing
 from agent.pipeline.history import Composer, ContextProvider, History, Prompt
 from agent.pipeline.phrases import Phrases
@@ -98,6 +99,8 @@ class Stages:
     """What becomes of a conversation that does not fit, where a request does not say."""
     providers: Sequence[ContextProvider] = ()
     """What else the language model is to know."""
+    guards: GuardSettings = field(default_factory=GuardSettings)
+    """What is looked for in answers."""
 
     async def listen(self, request: Request) -> Hearing | None:
         """Has the clip of `request` heard while it arrives; None where no engine can, or has the time."""
@@ -137,21 +140,31 @@ class Stages:
         start = time.monotonic()
         first: float | None = None
         prompt = await self._prompt(model, request, question, history, reserved=most)
+        # What is given to the model as it is may be a conversation of the caller's own making.
+        guards = replace(self.guards, role_markers=False) if request.mode is Mode.RAW else self.guards
 
         async def once() -> Answer:
             nonlocal first
-            pieces: list[str] = []
+            guard = Guard(guards, request.params.stop)
             end = Delta()
+            tokens = 0
             await writer.began()
             async with aclosing(self._answer(model, prompt, sampling)) as deltas:
                 async for delta in deltas:
-                    if piece := _encodable(delta.text):
+                    if delta.text:
                         first = first or time.monotonic() - start
-                        pieces.append(piece)
+                        tokens += 1
+                    if piece := guard.feed(_encodable(delta.text)):
                         writer.wrote(piece)
                     end = delta
+                    if guard.ending:
+                        break
+            if piece := guard.end(at_limit=end.finish_reason is FinishReason.LENGTH):
+                writer.wrote(piece)
+            if guard.ending:
+                end = _ended_early(end, guard.ending, tokens)
             took = time.monotonic() - start
-            text = "".join(pieces).strip()
+            text = guard.text.strip()
             if not text:
                 raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
             dropped = 0 if isinstance(prompt, str) else prompt.dropped
@@ -193,6 +206,12 @@ def _audible(wav: bytes, max_s: float) -> Audio:
     if audio.is_silent:
         raise AudioError("the clip is silent", code=ErrorCode.NO_SPEECH, reason="silence")
     return audio
+
+
+def _ended_early(end: Delta, ending: Ending, tokens: int) -> Delta:
+    """The last piece of an answer that was not waited for to its end: the engine's own count never came."""
+    reason = FinishReason.LOOP if ending is Ending.LOOP else FinishReason.STOP
+    return replace(end, finish_reason=reason, completion_tokens=end.completion_tokens or tokens)
 
 
 def _encodable(text: str) -> str:

@@ -63,7 +63,15 @@ class StackSettings:
 
     @classmethod
     def scripted(cls, **changes: Any) -> StackSettings:
-        """Engines that need no model and answer at once, requests that stand alone, and `changes` to that."""
+        """Engines that need no model and answer at once, requests that stand alone, and `changes` to that.
+
+        Answers repeat what they are told to, with nobody who takes that for a loop or another's turn.
+        """
         engine = EngineSettings(name="scripted")
-        environment = {"EDGEVOICE_SESSIONS__UNNAMED_IDLE_S": "0", **changes.pop("environment", {})}
+        environment = {
+            "EDGEVOICE_SESSIONS__UNNAMED_IDLE_S": "0",
+            "EDGEVOICE_CHAT__GUARDS__LOOPS": "false",
+            "EDGEVOICE_CHAT__GUARDS__ROLE_MARKERS": "false",
+            **changes.pop("environment", {}),
+        }
         return cls(**{"stt": engine, "llm": engine, "tts": engine, "environment": environment, **changes})

@@ -230,3 +230,21 @@ async def test_a_stage_without_an_engine_says_so():
     with pytest.raises(ContractError, match="no engine for llm") as caught:
         await perform(run, FakeEngines())
     assert caught.value.code is ErrorCode.MODEL_NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "why"),
+    [
+        (["user: How are", " you?\nus", "er: I'm fine.", "\nuser: How are"], "How are you?", FinishReason.STOP),
+        (["It is so", ". ", *["I said", " so. "] * 40], "It is so. I said so.", FinishReason.LOOP),
+        (["One", ". Tw", "o"], "One", FinishReason.STOP),
+    ],
+)
+async def test_an_answer_that_does_not_end_well(engines, pieces, text, why):
+    engines.llm.pieces = pieces
+    run, caller = run_of(text="Hi", params={"stop": (". T",)})
+    await perform(run, engines)
+    reply = run.reply("orin")
+    assert (reply.text, reply.finish_reason, engines.llm.ended) == (text, why, 1)
+    assert 0 < reply.usage.completion_tokens < len(pieces) + 1
+    assert "".join(event.delta or "" for event in caller.heard).startswith(text)
