@@ -94,6 +94,8 @@ class GgufWeights:
             raise PullError(f"{self._path} does not say of what architecture it is")
         if self._reader.alignment > _WIDEST_ALIGNMENT:
             raise PullError(f"{self._path} is damaged: its tensors would lie {self._reader.alignment} bytes apart")
+        if empty := next((tensor.name for tensor in self._reader.tensors if not tensor.n_elements), None):
+            raise PullError(f"{self._path} is damaged: {empty} holds nothing")
         if Keys.Split.LLM_KV_SPLIT_COUNT in self._metadata:
             raise PullError(f"{self._path} is one part of a model; llama.cpp's `llama-gguf-split --merge` joins them")
         if all(tensor.tensor_type == self._kinds[tensor.name] for tensor in self._reader.tensors):
