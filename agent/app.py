@@ -22,6 +22,7 @@ from agent.mqtt.message import BrokerUnavailable, Message, Subscription
 from agent.notify import more_time, notify
 from agent.pipeline.admission import Admission
 from agent.pipeline.guards import GuardSettings
+from agent.pipeline.manner import Manners
 from agent.pipeline.phrases import Phrases
 from agent.pipeline.stages import Stages
 from agent.presence.announcer import Announcer, last_will
@@ -75,7 +76,8 @@ class Agent:
             self._engines,
             max_audio_s=max(settings.limits.max_audio_s, settings.limits.max_upload_s),
             system=settings.chat.system,
-            max_tokens=settings.chat.max_tokens,
+            sampling=settings.chat.sampling,
+            manners=Manners(settings.personas),
             overflow=settings.chat.on_overflow,
             guards=GuardSettings(**settings.chat.guards.model_dump()),
             phrases=Phrases(settings.phrase_cache_bytes),

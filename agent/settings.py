@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -16,16 +16,28 @@ from pydantic_settings import (
 )
 
 from agent import profiles
-from agent.contract.limits import Limits
+from agent.contract.limits import MAX_TOKENS, Limits
+from agent.contract.personas import Persona
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, HTTP_CLIENT_PREFIX, Id, Overflow, TopicBase
 from agent.contract.topics import Topics
-from agent.engines.settings import EngineSettings, LanguageModelSettings, MemorySettings, RegisteredModel
+from agent.engines.settings import (
+    EngineSettings,
+    LanguageModelSettings,
+    MemorySettings,
+    RegisteredModel,
+    SamplingSettings,
+)
 from agent.mqtt.settings import MqttSettings
 
 
 def default_home() -> Path:
     """Where models and the journal live unless told otherwise: `$XDG_DATA_HOME/edgevoice`."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "edgevoice"
+
+
+def _persona(value: object) -> object:
+    """As contracts have it; an environment variable is text."""
+    return Persona.model_validate(value, strict=False)
 
 
 class _Section(BaseModel):
@@ -79,14 +91,16 @@ class GuardsSettings(_Section):
     """Another's turn that the model begins: `User:`, `<|im_start|>`."""
     loops: bool = True
     """A passage that is said again and again."""
+    longest_s: float = Field(default=120.0, ge=0)
+    """How long an answer may be written; what there is of it then is the answer [s]. 0: as long as it takes."""
 
 
-class ChatSettings(_Section):
+class ChatSettings(SamplingSettings):
     """How the language model is asked, where a request does not say."""
 
     system: str = "You are a helpful assistant."
     """Instruction to the language model; empty for none."""
-    max_tokens: int = Field(default=128, ge=1)
+    max_tokens: int | None = Field(default=128, ge=1, le=MAX_TOKENS)
     """Longest answer [tokens]."""
     on_overflow: Overflow = Overflow.TRIM
     """What becomes of a conversation that does not fit into the model's window: its oldest turns are left out
@@ -185,6 +199,8 @@ class Settings(BaseSettings):
     """Broker users who may ask for `health`, `models.…` and `drain`; the broker's ACL must let them, too."""
     chat: ChatSettings = ChatSettings()
     """How the language model is asked."""
+    personas: dict[Id, Annotated[Persona, BeforeValidator(_persona)]] = Field(default_factory=dict)
+    """Who may answer, by name: `system`, `voice`, `model`, `template`, `language`, `on_overflow`, `params`."""
     sessions: SessionSettings = SessionSettings()
     """What is remembered of conversations."""
     limits: Limits = Limits()

@@ -16,6 +16,7 @@ PROBLEM_JSON = "application/problem+json"
 HTTP_STATUS = {
     ErrorCode.BAD_REQUEST: 400,
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
+    ErrorCode.TEMPLATE_INVALID: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,

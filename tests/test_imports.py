@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.audio": {"agent.contract", "agent.errors", "agent.ogg_checksum", "numpy", "soundfile", "soxr", "webrtcvad"},
     "agent.audio.riff": {"agent.contract", "agent.errors"},
     "agent.speech_text": {"num2words"},
-    "agent.engines.settings": set(),
+    "agent.engines.settings": {"agent.contract"},
     "agent.engines.backoff": set(),
     "agent.engines.frames": set(),
     "agent.engines.base": {"agent.contract", "agent.audio"},

@@ -12,6 +12,7 @@ class ErrorCode(str, Enum):
 
     BAD_REQUEST = "bad_request"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    TEMPLATE_INVALID = "template_invalid"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -66,8 +67,13 @@ class ContractError(Exception):
         actual: float | None = None,
         retriable: bool | None = None,
         queue_depth: int | None = None,
+        missing_keys: tuple[str, ...] = (),
+        unused_keys: tuple[str, ...] = (),
     ) -> None:
-        """`limit` and `actual` are in the unit that `message` names; `retriable` None goes by the code."""
+        """`limit` and `actual` are in the unit that `message` names; `retriable` None goes by the code.
+
+        `missing_keys`, `unused_keys`: of a template, or of what was given for it.
+        """
         super().__init__(message)
         self.code = code
         self.message = message
@@ -78,4 +84,6 @@ class ContractError(Exception):
         self.limit = limit
         self.actual = actual
         self.queue_depth = queue_depth
+        self.missing_keys = missing_keys
+        self.unused_keys = unused_keys
         self.retriable = code in RETRIABLE if retriable is None else retriable

@@ -13,6 +13,8 @@ MAX_HINT_CHARS = 1_000
 MAX_MESSAGES = 256
 MAX_STOP_STRINGS = 16
 MAX_TOKENS = 32_768
+MAX_TEMPLATE_CHARS = 32_000
+MAX_TEMPLATE_KEYS = 64
 MAX_TURNS_TOLD = 200
 """Of a conversation, or conversations of a caller, in one reply."""
 MIN_CHUNK_BYTES = 1_024

@@ -14,6 +14,7 @@ from agent.contract.limits import (
     MAX_MESSAGES,
     MAX_METADATA_BYTES,
     MAX_STOP_STRINGS,
+    MAX_TEMPLATE_KEYS,
     MAX_TOKENS,
     MIN_CHUNK_BYTES,
 )
@@ -22,9 +23,14 @@ from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
 
 
-def _readable(text: str) -> str:
+def _without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("holds a NUL character")
+    return text
+
+
+def _readable(text: str) -> str:
+    _without_nul(text)
     if not text.strip():
         raise ValueError("is empty")
     return text
@@ -37,7 +43,10 @@ def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 StopString = Annotated[str, Field(min_length=1, max_length=64)]
+PlainText = Annotated[str, AfterValidator(_without_nul)]
 Text = Annotated[str, AfterValidator(_readable)]
+Vars = Annotated[dict[str, PlainText], Field(max_length=MAX_TEMPLATE_KEYS)]
+"""Key → what goes into its place."""
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_and_finite)]
 
 
@@ -136,6 +145,12 @@ class Request(_Asked):
     """`raw` gives `text` to the model as it is: no instruction, no form of conversation."""
     system: Text | None = None
     """Instruction to the language model, in place of the operator's own."""
+    persona: Id | None = None
+    """One of the personas in `info`, for what is not said here."""
+    template: Id | None = None
+    """The prompt template that the question is put into."""
+    vars: Vars = Field(default_factory=dict)
+    """What goes into the template's other places."""
     on_overflow: Overflow | None = None
     """What becomes of a conversation that does not fit into the model's window; the operator's rule when left out."""
     language: str | None = Field(default=None, pattern=r"^(auto|[a-z]{2,3}(-[A-Za-z]{2,4})?)$")

@@ -58,6 +58,8 @@ class Info(WireModel):
     """Who does each stage."""
     models: tuple[str, ...] = ()
     """Language models that a request may name; `default` is the one of requests that name none."""
+    personas: tuple[str, ...] = ()
+    """Personas that a request may name."""
 
 
 class EngineState(WireModel):

@@ -32,6 +32,10 @@ class ErrorBody(WireModel):
     """The limit that was passed, in the unit `message` names."""
     actual: int | float | None = None
     """What was asked for, in the same unit."""
+    missing_keys: tuple[str, ...] | None = None
+    """With `template_invalid`: places for which there is nothing."""
+    unused_keys: tuple[str, ...] | None = None
+    """With `template_invalid`: what there is no place for."""
 
     @classmethod
     def of(cls, error: ContractError) -> ErrorBody:
@@ -47,6 +51,8 @@ class ErrorBody(WireModel):
             queue_depth=error.queue_depth,
             limit=error.limit,
             actual=error.actual,
+            missing_keys=error.missing_keys or None,
+            unused_keys=error.unused_keys or None,
         )
 
 

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from agent.contract.limits import MAX_TURNS_TOLD
-from agent.contract.messages import Message, Request, Sampling, Text
-from agent.contract.terms import Id, Overflow, SessionOperation
+from agent.contract.messages import Message
+from agent.contract.personas import Persona
+from agent.contract.terms import Id, SessionOperation
 from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
 
 
-class SessionConfig(WireModel):
+class SessionConfig(Persona):
     """How the requests of a conversation are answered that do not say themselves."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    model: Id | None = None
-    """One of the models in `info`."""
-    system: Text | None = None
-    """Instruction to the language model."""
-    language: str | None = Field(default=None, pattern=Request.model_fields["language"].metadata[0].pattern)
-    """Language of the speech."""
-    on_overflow: Overflow | None = None
-    """What becomes of a conversation that does not fit into the model's window."""
-    params: Sampling = Sampling()
-    """How the language model picks its words."""
-
-    def applied_to(self, request: Request) -> Request:
-        """`request`, with what it leaves open as it is here."""
-        own: dict[str, Any] = {"params": request.params.over(self.params)}
-        for name in ("model", "system", "language", "on_overflow"):
-            if getattr(request, name) is None:
-                own[name] = getattr(self, name)
-        return request.model_copy(update=own)
+    persona: Id | None = None
+    """One of the personas in `info`, for what is not said here."""
 
 
 class SessionCall(WireModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -221,8 +221,8 @@ class ServedModel:
     engine: AsyncLanguageModel
     system: str | None = None
     """Instruction to this model; None where it is the agent's."""
-    max_tokens: int | None = None
-    """Longest answer [tokens]; None where it is the agent's."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How this model picks its words, where a request does not say; what is left out is the agent's."""
 
 
 class AsyncTextToSpeech(AsyncEngine, Protocol):

@@ -75,7 +75,7 @@ class LanguageModels:
                 await self.load(name)
             except EngineError as exc:
                 raise _told(name, exc) from exc
-        return ServedModel(host, entry.settings.system, entry.settings.max_tokens)
+        return ServedModel(host, entry.settings.system, entry.settings.sampling)
 
     async def close(self) -> None:
         """Ends every model's process."""

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.contract.messages import Sampling
+
 AUTO = "auto"
 """Instead of an engine's name: the best that can be loaded here."""
 
@@ -36,7 +38,18 @@ class EngineSettings(BaseModel):
         return self.name != AUTO or bool(self.options)
 
 
-class LanguageModelSettings(EngineSettings):
+class SamplingSettings(Sampling):
+    """How a language model picks its words, where a request does not say."""
+
+    model_config = ConfigDict(strict=False)  # an environment variable is text
+
+    @property
+    def sampling(self) -> Sampling:
+        """The same, as requests have it."""
+        return Sampling(**{name: getattr(self, name) for name in Sampling.model_fields})
+
+
+class LanguageModelSettings(SamplingSettings, EngineSettings):
     """Which engine answers with which model, and how it is asked."""
 
     workers: Literal[1] | None = None
@@ -45,8 +58,6 @@ class LanguageModelSettings(EngineSettings):
     """How a conversation becomes a prompt: chatml, llama-3, mistral, plain or Jinja; the engine's own when left out."""
     system: str | None = None
     """Instruction to this model, in place of the one in `chat`; empty for none."""
-    max_tokens: int | None = Field(default=None, ge=1)
-    """Longest answer of this model [tokens], in place of the one in `chat`."""
 
 
 class RegisteredModel(LanguageModelSettings):

@@ -71,7 +71,7 @@ class Draft:
         self.text = answer.text
         self.finish_reason = end.finish_reason
         self.usage = Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens)
-        if answer.window:
+        if answer.window and end.prompt_tokens:  # an engine that does not count told none
             self.context = Context(
                 prompt_tokens=end.prompt_tokens, window=answer.window, dropped_messages=answer.dropped or None
             )

@@ -16,6 +16,7 @@ from agent.journal.entries import Admitted, ReplyTo, RunKey, Turn
 from agent.pipeline.draft import Draft
 from agent.pipeline.hearing import Hearing
 from agent.pipeline.history import History, Memory
+from agent.pipeline.manner import Manner
 from agent.pipeline.played import Played
 from agent.pipeline.speech import Speech
 from agent.pipeline.stages import Stages
@@ -42,7 +43,7 @@ class Run:
         self.plan = plan
         self.memory = memory
         """The conversation that it belongs to."""
-        self._request = admitted.request
+        self._manner = Manner(admitted.request)
         self._question = admitted.request.text or ""
         self._history = History()
         self.reply_to: set[ReplyTo] = {admitted.reply_to}
@@ -157,7 +158,7 @@ class Run:
         """Transcribes if it was spoken, chats, synthesizes if it is to be heard: each sentence once it is written."""
         if self.memory:
             self._history = self.memory.recall()
-            self._request = self._history.config.applied_to(self.admitted.request)
+        self._manner = stages.manners.of(self.admitted.request, self._history.config)
         if Stage.STT in self.plan:
             self._question = await self._transcribe(stages)
         async with self._speaking(stages) as speech:
@@ -170,7 +171,7 @@ class Run:
 
     async def _transcribe(self, stages: Stages) -> str:
         """The question in words."""
-        request = self._request
+        request = self._manner.request
         with self._during(Stage.STT, EventType.STT_START):
             heard = await stages.transcribe(
                 self.admitted.clip or b"",
@@ -185,7 +186,7 @@ class Run:
 
     async def _chat(self, stages: Stages) -> None:
         with self._during(Stage.LLM, EventType.LLM_START):
-            answer = await stages.chat(self._request, self._question, self._history, self)
+            answer = await stages.chat(self._manner, self._question, self._history, self)
         self._draft.answered(answer)
         self._teller.tell(EventType.LLM_END, text=answer.text)
 
@@ -196,7 +197,7 @@ class Run:
             yield None
             return
         heard_in = self._draft.transcript.language if self._draft.transcript else None
-        self._speech = Speech(stages.voice(self._request, heard_in), self._teller)
+        self._speech = Speech(stages.voice(self._manner.request, heard_in), self._teller)
         try:
             yield self._speech
         finally:

@@ -18,9 +18,12 @@ from agent.errors import AudioError, EngineError
 from agent.pipeline.guards import Ending, Guard, GuardSettings
 from agent.pipeline.hearing import Hearing
 from agent.pipeline.history import Composer, ContextProvider, History, Prompt
+from agent.pipeline.manner import Manner, Manners
 from agent.pipeline.phrases import Phrases
 from agent.pipeline.voice import Voice, at_hand, twice
 from agent.pipeline.window import Window
+
+_ENDS = {Ending.LOOP: FinishReason.LOOP, Ending.TIME: FinishReason.DEADLINE}
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,12 @@ class Stages:
     """Longest clip [s]."""
     system: str
     """Instruction to the language model, where a request has none."""
-    max_tokens: int
-    """Longest answer, where a request does not say [tokens]."""
+    sampling: Sampling
+    """How the language model picks its words, where neither a request nor the model's own settings say."""
     phrases: Phrases
     """Sentences that were said before."""
+    manners: Manners = field(default_factory=Manners)
+    """What requests may name, to be answered by it."""
     overflow: Overflow = Overflow.TRIM
     """What becomes of a conversation that does not fit, where a request does not say."""
     providers: Sequence[ContextProvider] = ()
@@ -128,24 +133,24 @@ class Stages:
             raise AudioError("nothing was said", code=ErrorCode.NO_SPEECH, reason="empty_transcript")
         return Heard(transcript, time.monotonic() - start, audio.duration_s, engine.info.label)
 
-    async def chat(self, request: Request, question: str, history: History, writer: Writer) -> Answer:
-        """The answer to `question`, or to the conversation that `request` brings; `writer` gets its pieces.
+    async def chat(self, manner: Manner, question: str, history: History, writer: Writer) -> Answer:
+        """The answer to `question`, or to the conversation that the request brings; `writer` gets its pieces.
 
         `history`: what was said before.
         """
+        request = manner.request
         model = await self.engines.language_model(request.model)
         engine = model.engine
-        most = request.params.max_tokens or model.max_tokens or self.max_tokens
-        sampling = request.params.model_copy(update={"max_tokens": most})
+        sampling = request.params.over(model.sampling).over(self.sampling)
         start = time.monotonic()
         first: float | None = None
-        prompt = await self._prompt(model, request, question, history, reserved=most)
+        prompt = await self._prompt(model, request, manner.prompt(question), history, sampling)
         # What is given to the model as it is may be a conversation of the caller's own making.
         guards = replace(self.guards, role_markers=False) if request.mode is Mode.RAW else self.guards
 
         async def once() -> Answer:
             nonlocal first
-            guard = Guard(guards, request.params.stop)
+            guard = Guard(guards, sampling.stop)
             end = Delta()
             tokens = 0
             await writer.began()
@@ -162,7 +167,8 @@ class Stages:
             if piece := guard.end(at_limit=end.finish_reason is FinishReason.LENGTH):
                 writer.wrote(piece)
             if guard.ending:
-                end = _ended_early(end, guard.ending, tokens)
+                read = None if isinstance(prompt, str) else await engine.count(prompt.messages)
+                end = _ended_early(end, guard.ending, prompt_tokens=read or 0, completion_tokens=tokens)
             took = time.monotonic() - start
             text = guard.text.strip()
             if not text:
@@ -178,7 +184,7 @@ class Stages:
         return Voice(lambda: self.engines.tts, request.tts, phrases=self.phrases, language=asked or language)
 
     async def _prompt(
-        self, model: ServedModel, request: Request, question: str, history: History, *, reserved: int
+        self, model: ServedModel, request: Request, question: str, history: History, sampling: Sampling
     ) -> Prompt | str:
         """What `model` is asked; as it is, where the request is raw."""
         if request.mode is Mode.RAW:
@@ -186,7 +192,7 @@ class Stages:
         system = request.system or (self.system if model.system is None else model.system)
         composer = Composer(system, history, request.on_overflow or self.overflow, self.providers)
         tokens = model.engine.info.context_window
-        window = Window(model.engine, tokens, min(reserved, tokens // 2)) if tokens else None
+        window = Window(model.engine, tokens, min(sampling.max_tokens or tokens, tokens // 2)) if tokens else None
         return await composer.compose(request, question, window)
 
     @staticmethod
@@ -208,10 +214,14 @@ def _audible(wav: bytes, max_s: float) -> Audio:
     return audio
 
 
-def _ended_early(end: Delta, ending: Ending, tokens: int) -> Delta:
-    """The last piece of an answer that was not waited for to its end: the engine's own count never came."""
-    reason = FinishReason.LOOP if ending is Ending.LOOP else FinishReason.STOP
-    return replace(end, finish_reason=reason, completion_tokens=end.completion_tokens or tokens)
+def _ended_early(end: Delta, ending: Ending, *, prompt_tokens: int, completion_tokens: int) -> Delta:
+    """The last piece of an answer that was not waited for to its end: the engine's own count may never have come."""
+    return replace(
+        end,
+        finish_reason=_ENDS.get(ending, FinishReason.STOP),
+        prompt_tokens=end.prompt_tokens or prompt_tokens,
+        completion_tokens=end.completion_tokens or completion_tokens,
+    )
 
 
 def _encodable(text: str) -> str:

@@ -48,6 +48,7 @@ class Report:
             limits=self._settings.limits,
             engines=self._engines.info,
             models=self._engines.models.names,
+            personas=tuple(self._settings.personas),
         )
 
     def state(self) -> State:

@@ -30,6 +30,7 @@ from agent.contract.messages import (
     UploadStart,
     VoiceOptions,
 )
+from agent.contract.personas import Persona
 from agent.contract.presence import EngineInfo, EngineState, Info, State
 from agent.contract.reply import (
     AudioBody,
@@ -44,6 +45,7 @@ from agent.contract.reply import (
     Usage,
 )
 from agent.contract.sessions import SessionCall, SessionConfig, SessionHistory, SessionInfo, SessionList
+from agent.contract.templates import Template
 from agent.contract.terms import ReplyMode, Role, Stage
 from agent.contract.wire import WireModel
 
@@ -54,7 +56,8 @@ SAMPLING = (
 VOICE = '{"voice":"slt","speed":1.25,"sample_rate":22050,"format":"opus"}'
 ERROR = (
     '{"code":"busy","message":"256 requests wait already","stage":"stt","field":"audio","reason":"full",'
-    '"retriable":true,"retry_after_ms":1500,"queue_depth":256,"limit":256.0,"actual":257.0}'
+    '"retriable":true,"retry_after_ms":1500,"queue_depth":256,"limit":256.0,"actual":257.0,'
+    '"missing_keys":["city"],"unused_keys":["town"]}'
 )
 SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
 TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
@@ -81,7 +84,7 @@ ENGINE_STATE = '{"ready":true,"busy":2,"restarts":1,"memory_bytes":123456789}'
 
 INFO = (
     '{"v":1,"agent":"orin","version":"1.0.0","operations":["chat"],"reply_modes":["text"],'
-    f'"audio_formats":["wav"],"speech_formats":["wav","opus"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}},"models":["default","mistral-7b"]}}'
+    f'"audio_formats":["wav"],"speech_formats":["wav","opus"],"limits":{LIMITS},"engines":{{"tts":{ENGINE_INFO}}},"models":["default","mistral-7b"],"personas":["nurse"]}}'
 )
 STATE = (
     '{"v":1,"phase":"ready","accepting":true,"queued":2,"running":1,"max_queued":256,"queued_bytes":81920,'
@@ -100,7 +103,11 @@ REPLY = (
 
 STREAM = '{"text":true,"audio":true,"chunk_bytes":8192}'
 
-CONFIG = f'{{"model":"mistral-7b","system":"Be brief.","language":"en","on_overflow":"summarize","params":{SAMPLING}}}'
+PERSONA = (
+    '"model":"mistral-7b","system":"Be brief.","template":"brief","language":"en","voice":"slt",'
+    f'"on_overflow":"summarize","params":{SAMPLING}'
+)
+CONFIG = f'{{{PERSONA},"persona":"nurse"}}'
 SESSION = f'"session_id":"evening","turns":3,"created_at":1795300000.5,"used_at":1795300060.5,"config":{CONFIG}'
 SAMPLES: dict[type[WireModel], str] = {
     Message: '{"role":"user","content":"What time is it?"}',
@@ -111,13 +118,15 @@ SAMPLES: dict[type[WireModel], str] = {
     Request: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both","text":"Hi","audio":"UklGRg==",'
         '"messages":[{"role":"user","content":"Hi"}],"model":"mistral-7b","mode":"raw",'
-        '"system":"Be brief.","on_overflow":"error","language":"en",'
+        '"system":"Be brief.","persona":"nurse","template":"brief","vars":{"city":"Bern"},'
+        '"on_overflow":"error","language":"en",'
         '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
         f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{"room":["kitchen",1,2.5,true]}}}}'
     ),
     UploadStart: (
         '{"v":1,"id":"9f2c","session_id":"kitchen","reply_mode":"both",'
-        '"model":"mistral-7b","mode":"chat","system":"Be brief.","on_overflow":"trim","language":"en",'
+        '"model":"mistral-7b","mode":"chat","system":"Be brief.",'
+        '"persona":"nurse","template":"brief","vars":{"city":"Bern"},"on_overflow":"trim","language":"en",'
         '"reply_to":"edgevoice/v1/orin/reply/kitchen/1","deadline_ms":30000,"priority":5,"barge_in":true,'
         f'"stream":{STREAM},"params":{SAMPLING},"tts":{VOICE},"stt":{{"prompt":"Jetson"}},"metadata":{{}},'
         '"operation":"transcribe","format":"pcm_s16le","sample_rate":16000,"channels":2,"end_silence_ms":500}'
@@ -125,6 +134,8 @@ SAMPLES: dict[type[WireModel], str] = {
     UploadEnd: '{"chunks":24}',
     Cancel: '{"id":"9f2c","played_ms":1200,"last_seq":1}',
     Lookup: '{"id":"a1","request_id":"9f2c","reply_to":"edgevoice/v1/orin/reply/kitchen/a1"}',
+    Persona: f"{{{PERSONA}}}",
+    Template: f'{{"config":{SAMPLING},"city":null,"style":"brief","template":"In {{city}}, {{style}}: {{user}}"}}',
     SessionConfig: CONFIG,
     SessionCall: (
         '{"v":1,"id":"a1","reply_to":"edgevoice/v1/orin/reply/kitchen/a1","op":"config","session_id":"evening",'
@@ -173,7 +184,7 @@ def wire_models(base: type[WireModel] = WireModel) -> Iterator[type[WireModel]]:
     for module in pkgutil.iter_modules(agent.contract.__path__):
         importlib.import_module(f"agent.contract.{module.name}")
     for model in base.__subclasses__():
-        if model.__module__.startswith("agent.") and not model.__name__.startswith("_"):
+        if model.__module__.startswith("agent.contract.") and not model.__name__.startswith("_"):
             yield model
         yield from wire_models(model)
 

@@ -45,7 +45,7 @@ async def test_a_model_is_loaded_for_the_first_request_that_names_it(models_dir)
         assert [each.loaded for each in models.listing] == [False, False]
         first, second = await asyncio.gather(models.get("other"), models.get("other"))
         assert first.engine is second.engine
-        assert (first.system, first.max_tokens, await said(first)) == ("Rhyme.", 7, "other")
+        assert (first.system, first.sampling.max_tokens, await said(first)) == ("Rhyme.", 7, "other")
         assert {each.name: each.loaded for each in models.listing} == {DEFAULT: False, "other": True}
         assert await said(await models.get(None)) == "own"
 

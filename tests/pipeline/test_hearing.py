@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.audio import Audio, encode_wav
-from agent.contract.messages import HearingOptions, Request
+from agent.contract.messages import HearingOptions, Request, Sampling
 from agent.contract.terms import Stage
 from agent.engines.base import Transcript
 from agent.errors import AudioError, EngineDied
@@ -59,7 +59,13 @@ class FakeLiveSpeechToText(FakeSpeechToText):
 
 
 def stages(stt):
-    return Stages(cast("Any", FakeEngines(stt=stt)), max_audio_s=5, system="", max_tokens=64, phrases=Phrases(0))
+    return Stages(
+        cast("Any", FakeEngines(stt=stt)),
+        max_audio_s=5,
+        system="",
+        sampling=Sampling(max_tokens=64),
+        phrases=Phrases(0),
+    )
 
 
 async def heard_by(engine):

@@ -10,7 +10,7 @@ import pytest
 from agent.audio import Audio, encode_wav
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import EventType
-from agent.contract.messages import Message, Request
+from agent.contract.messages import Message, Request, Sampling
 from agent.contract.terms import FinishReason, Operation, ReplyMode, Role, Stage, Status
 from agent.errors import Cancelled, EngineDied, EngineError, Expired
 from agent.journal.entries import Admitted, ReplyTo, RunKey
@@ -41,7 +41,7 @@ def run_of(operation=Operation.CHAT, *, clip=None, deadline_ms=10_000, age_s=0.0
 
 
 async def perform(run, engines):
-    stages = Stages(engines, max_audio_s=5, system="Be kind.", max_tokens=64, phrases=Phrases(0))
+    stages = Stages(engines, max_audio_s=5, system="Be kind.", sampling=Sampling(max_tokens=64), phrases=Phrases(0))
     await run.perform(stages, nullcontext())
 
 

@@ -10,7 +10,7 @@ from agent.audio import Audio, decode_wav
 from agent.contract.base64 import decode_base64
 from agent.contract.errors import ErrorCode
 from agent.contract.events import EventType
-from agent.contract.messages import Request, VoiceOptions
+from agent.contract.messages import Request, Sampling, VoiceOptions
 from agent.contract.terms import AudioFormat, Operation, ReplyMode, Stage, Status
 from agent.engines.base import Delta
 from agent.errors import Cancelled, EngineDied, EngineError
@@ -75,7 +75,7 @@ def run_of(*, caller, operation=Operation.CHAT, text="Hi", **fields):
 
 
 def perform(run, engines, phrases=None):
-    stages = Stages(engines, max_audio_s=5, system="", max_tokens=64, phrases=phrases or Phrases(0))
+    stages = Stages(engines, max_audio_s=5, system="", sampling=Sampling(max_tokens=64), phrases=phrases or Phrases(0))
     return asyncio.create_task(run.perform(stages, nullcontext()))
 
 

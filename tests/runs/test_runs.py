@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from agent.contract.limits import Limits
-from agent.contract.messages import Request
+from agent.contract.messages import Request, Sampling
 from agent.contract.terms import Operation
 from agent.contract.topics import Topics
 from agent.errors import StorageError
@@ -43,7 +43,13 @@ class Process:
             agent="orin",
             admission=self.admission,
             journal=journal,
-            stages=Stages(FakeEngines(llm=self.llm), max_audio_s=5, system="", max_tokens=64, phrases=Phrases(0)),
+            stages=Stages(
+                FakeEngines(llm=self.llm),
+                max_audio_s=5,
+                system="",
+                sampling=Sampling(),
+                phrases=Phrases(0),
+            ),
             conversations=Conversations(journal.sessions, unnamed_idle_s=0, stands_for_many=lambda _: False),
             replies=Replies(Topics(), cast("MqttClient", self.mqtt)),
             ack=self.mqtt.ack,

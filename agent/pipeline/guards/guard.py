@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Protocol
 
 from agent.pipeline.guards.loops import Loops
@@ -21,6 +23,8 @@ class Ending(str, Enum):
     """Another turn began: `finish_reason: stop`."""
     LOOP = "loop"
     """It went in a circle: `finish_reason: loop`."""
+    TIME = "time"
+    """It took too long: `finish_reason: deadline`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class GuardSettings:
     """`User:` at the beginning of a line, `<|im_start|>`, `[INST]`: the other side's turn is not the model's."""
     loops: bool = True
     """A passage that is said again and again, also where that was asked for."""
+    longest_s: float = 0.0
+    """How long an answer may be written [s]; 0: as long as it takes."""
 
 
 class _Watch(Protocol):
@@ -65,6 +71,7 @@ class Guard:
         if self._loops:
             self._watches.append((Ending.LOOP, self._loops))
         self._shown: list[str] = []
+        self._until = time.monotonic() + settings.longest_s if settings.longest_s else inf
         self.ending: Ending | None = None
         """What ended the answer; nothing that comes after it is shown."""
 
@@ -76,7 +83,13 @@ class Guard:
 
     def feed(self, piece: str) -> str:
         """Takes on what the model wrote next; gives what of it may be shown, and of what was held back."""
-        return self._take(piece) if self.ending is None else ""
+        if self.ending:
+            return ""
+        shown = self._take(piece)
+        if not self.ending and time.monotonic() > self._until:
+            shown += self.end()
+            self.ending = self.ending or Ending.TIME
+        return shown
 
     def end(self, *, at_limit: bool = False) -> str:
         """The model writes no more: what was held back, where it turned out harmless.

@@ -139,3 +139,21 @@ def test_what_ends_it_first_is_what_ended_it() -> None:
     answer = "Yes.\nuser: And now? STOP"
     assert said([answer], ALL, ["STOP"])[1:] == ("Yes.\n", Ending.ROLE_MARKER)
     assert said([answer], ALL, ["\nuser"])[1:] == ("Yes.", Ending.STOP_STRING)
+
+
+def test_an_answer_that_takes_too_long_ends_there(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("agent.pipeline.guards.guard.time.monotonic", lambda: now[0])
+    guard = Guard(GuardSettings(longest_s=5), ["later"])
+    assert guard.feed("One. ") == "One. "
+    now[0] = 105.5
+    assert (guard.feed("Two. Lat"), guard.ending) == ("Two. Lat", Ending.TIME)
+    assert (guard.feed("er"), guard.end(), guard.text) == ("", "", "One. Two. Lat")
+
+
+def test_without_a_longest_time_it_takes_as_long_as_it_takes(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("agent.pipeline.guards.guard.time.monotonic", lambda: now[0])
+    guard = Guard(GuardSettings(longest_s=0))
+    now[0] = 1e9
+    assert (guard.feed("One."), guard.ending) == ("One.", None)
