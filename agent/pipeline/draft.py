@@ -19,8 +19,9 @@ from agent.contract.reply import (
 )
 from agent.contract.terms import FinishReason, ReplyMode, Stage, Status
 from agent.journal.entries import Admitted
+from agent.pipeline.answering import Answer
 from agent.pipeline.speech import Spoken
-from agent.pipeline.stages import Answer, Heard
+from agent.pipeline.stages import Heard
 
 _ENDS = {
     ErrorCode.CANCELLED: (Status.CANCELLED, FinishReason.CANCELLED),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Request, Sampling
@@ -13,7 +14,7 @@ from agent.contract.sessions import SessionConfig
 from agent.contract.terms import Overflow, Role, Stage
 from agent.errors import EngineError
 from agent.journal.entries import Numbered, SessionKey
-from agent.pipeline.window import Parts, Window
+from agent.pipeline.window import STEP, Parts, Window
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,17 @@ class History:
     summarized: int = 0
     on_summary: Callable[[str, int], None] = lambda _summary, _number: None
     """Is told a new summary, and the number of the last turn in it."""
+
+    def latest(self, most_bytes: int) -> History:
+        """The same with the latest turns that have no more bytes together; it begins where it did for a while."""
+        size, begin = 0, len(self.turns)
+        while begin:
+            size += sum(len(text.encode()) for text in self.turns[begin - 1].turn)
+            if size > most_bytes:
+                break
+            begin -= 1
+        step = STEP // 2
+        return replace(self, turns=self.turns[ceil(begin / step) * step :]) if begin else self
 
     @property
     def messages(self) -> list[Message]:
@@ -67,6 +79,8 @@ class Prompt:
     messages: Sequence[Message]
     dropped: int = 0
     """Messages of the conversation that are not among them."""
+    can_be_shorter: bool = False
+    """Whether more of them could be left out."""
 
 
 @dataclass(frozen=True)
@@ -87,38 +101,51 @@ class Composer:
         asked = request.messages or [Message(role=Role.USER, content=question)]
         given = "" if asked[0].role is Role.SYSTEM else self.system
         known = [text for provider in self.providers if (text := provider(request))]
-        own = self.history.messages
-        parts = Parts.of([*_instruction(given, *known), *own, *asked])
-        if window is None or await window.holds(parts.without(0)):
-            return Prompt(parts.without(0))
+        instruction = [given, *known]
+        if window is None:
+            return self._whole(instruction, asked)
+        history = self.history.latest(window.most_bytes)
+        left_out = len(self.history.turns) - len(history.turns)
+        parts = Parts.of([*_instruction(*instruction), *history.messages, *asked])
+        if not left_out and await window.holds(parts.without(0)):
+            return self._whole(instruction, asked)
         if self.overflow is Overflow.ERROR:
-            raise await _too_long(parts, window)
-        if self.overflow is Overflow.SUMMARIZE and own:
-            summarized = await self._summarized([given, *known], asked, window)
+            raise await _too_long(self._whole(instruction, asked).messages, window)
+        if self.overflow is Overflow.SUMMARIZE and self.history.turns:
+            summarized = await self._summarized(instruction, asked, window)
             if summarized:
                 return summarized
         dropped = await window.overflow(parts)
-        return Prompt(parts.without(dropped), dropped)
+        return Prompt(parts.without(dropped), 2 * left_out + dropped, can_be_shorter=dropped < len(parts.earlier))
+
+    def _whole(self, instruction: Sequence[str], asked: Sequence[Message]) -> Prompt:
+        parts = Parts.of([*_instruction(*instruction), *self.history.messages, *asked])
+        can_be_shorter = self.overflow is not Overflow.ERROR and bool(parts.earlier)
+        return Prompt(parts.without(0), can_be_shorter=can_be_shorter)
 
     async def _summarized(self, instruction: Sequence[str], asked: Sequence[Message], window: Window) -> Prompt | None:
         """With a summary in place of what does not fit; None where none could be had."""
         share = (window.tokens - window.reserved) // _SUMMARY_SHARE
         room = replace(window, reserved=window.reserved + share)
-        parts = Parts.of([*_instruction(*instruction), *self.history.messages, *asked])
-        turns = (await room.overflow(parts) + 1) // 2
+        history = self.history.latest(room.most_bytes)
+        parts = Parts.of([*_instruction(*instruction), *history.messages, *asked])
+        turns = len(self.history.turns) - len(history.turns) + (await room.overflow(parts) + 1) // 2
         summary = await self._summary(self.history.turns[:turns], share, room) if turns else ""
         if not summary:
             return None
         left = replace(self.history, turns=self.history.turns[turns:]).messages
-        return Prompt([*_instruction(*instruction, f"{_SO_FAR} {summary}"), *left, *asked], 2 * turns)
+        messages = [*_instruction(*instruction, f"{_SO_FAR} {summary}"), *left, *asked]
+        return Prompt(messages, 2 * turns, can_be_shorter=bool(left))
 
     async def _summary(self, turns: Sequence[Numbered], most_tokens: int, window: Window) -> str:
         history, last = self.history, turns[-1].number
         if history.summarized >= last:
             return history.summary
-        new = [turn for number, turn in turns if number > history.summarized]
+        new = History(turns=[turn for turn in turns if turn.number > history.summarized]).latest(window.most_bytes)
+        told = Message(role=Role.SYSTEM, content=f"{_SUMMARIZE}\n{_SO_FAR} {history.summary}")
+        too_many = await window.overflow(Parts([told], new.messages, told))
         lines = [f"{_SO_FAR} {history.summary}"] if history.summary else []
-        lines += [f"User: {turn.question}\nAssistant: {turn.answer}" for turn in new]
+        lines += [f"User: {turn.question}\nAssistant: {turn.answer}" for _, turn in new.turns[(too_many + 1) // 2 :]]
         asked = [
             Message(role=Role.SYSTEM, content=_SUMMARIZE),
             Message(role=Role.USER, content="\n".join(lines)),
@@ -142,8 +169,8 @@ def _instruction(*parts: str) -> list[Message]:
     return [Message(role=Role.SYSTEM, content=text)] if text else []
 
 
-async def _too_long(parts: Parts, window: Window) -> EngineError:
-    asked = await window.count(parts.without(0))
+async def _too_long(messages: Sequence[Message], window: Window) -> EngineError:
+    asked = await window.count(messages)
     message = (
         f"the conversation has {asked} tokens, which with {window.reserved} for the answer"
         f" are more than the model's window of {window.tokens}"

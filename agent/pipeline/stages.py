@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.audio import Audio, decode_wav
 from agent.contract.errors import ErrorCode
 from agent.contract.messages import Request, Sampling
-from agent.contract.terms import FinishReason, Mode, Overflow, Stage
-from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, Delta, ServedModel, Transcript
+from agent.contract.terms import Mode, Overflow, Stage
+from agent.engines.base import AsyncSpeechToText, AsyncTextToSpeech, ServedModel, Transcript
 from agent.errors import AudioError, EngineError
-from agent.pipeline.guards import Ending, Guard, GuardSettings
+from agent.pipeline.answering import Answer, Answering, Writer
+from agent.pipeline.guards import GuardSettings
 from agent.pipeline.hearing import Hearing
-from agent.pipeline.history import Composer, ContextProvider, History, Prompt
+from agent.pipeline.history import Composer, ContextProvider, History
 from agent.pipeline.manner import Manner, Manners
 from agent.pipeline.phrases import Phrases
 from agent.pipeline.voice import Voice, at_hand, twice
-from agent.pipeline.window import Window
-
-_ENDS = {Ending.LOOP: FinishReason.LOOP, Ending.TIME: FinishReason.DEADLINE}
+from agent.pipeline.window import Windows
 
 
 @dataclass(frozen=True)
@@ -36,38 +34,6 @@ class Heard:
     clip_s: float
     """Length of the clip [s]."""
     engine: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of the LLM."""
-
-    text: str
-    end: Delta
-    """The last piece, with what the engine counted."""
-    first_token_s: float
-    """From the question to the first piece [s]."""
-    seconds: float
-    """From the question to the last piece [s]."""
-    window: int | None
-    """Of the model [tokens]; None where the engine does not say."""
-    engine: str
-    dropped: int = 0
-    """Messages of the conversation that were left out."""
-
-
-class Writer(Protocol):
-    """Who gets an answer piece by piece."""
-
-    @property
-    def is_followed(self) -> bool:
-        """Whether somebody reads or hears the answer as it is written: then it is not begun again."""
-
-    async def began(self) -> None:
-        """The answer begins; also where it begins again, after a crash."""
-
-    def wrote(self, piece: str) -> None:
-        """The next piece."""
 
 
 class Engines(Protocol):
@@ -104,6 +70,8 @@ class Stages:
     """What becomes of a conversation that does not fit, where a request does not say."""
     providers: Sequence[ContextProvider] = ()
     """What else the language model is to know."""
+    windows: Windows = field(default_factory=Windows)
+    """What is known of the models' windows."""
     guards: GuardSettings = field(default_factory=GuardSettings)
     """What is looked for in answers."""
 
@@ -140,66 +108,32 @@ class Stages:
         """
         request = manner.request
         model = await self.engines.language_model(request.model)
-        engine = model.engine
         sampling = request.params.over(model.sampling).over(self.sampling)
-        start = time.monotonic()
-        first: float | None = None
-        prompt = await self._prompt(model, request, manner.prompt(question), history, sampling)
-        # What is given to the model as it is may be a conversation of the caller's own making.
-        guards = replace(self.guards, role_markers=False) if request.mode is Mode.RAW else self.guards
-
-        async def once() -> Answer:
-            nonlocal first
-            guard = Guard(guards, sampling.stop)
-            end = Delta()
-            tokens = 0
-            await writer.began()
-            async with aclosing(self._answer(model, prompt, sampling)) as deltas:
-                async for delta in deltas:
-                    if delta.text:
-                        first = first or time.monotonic() - start
-                        tokens += 1
-                    if piece := guard.feed(_encodable(delta.text)):
-                        writer.wrote(piece)
-                    end = delta
-                    if guard.ending:
-                        break
-            if piece := guard.end(at_limit=end.finish_reason is FinishReason.LENGTH):
-                writer.wrote(piece)
-            if guard.ending:
-                read = None if isinstance(prompt, str) else await engine.count(prompt.messages)
-                end = _ended_early(end, guard.ending, prompt_tokens=read or 0, completion_tokens=tokens)
-            took = time.monotonic() - start
-            text = guard.text.strip()
-            if not text:
-                raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
-            dropped = 0 if isinstance(prompt, str) else prompt.dropped
-            return Answer(text, end, first or took, took, engine.info.context_window, engine.info.label, dropped)
-
-        return await twice(once, unless=lambda: writer.is_followed and first is not None)
+        if request.mode is Mode.RAW:
+            # What is given to the model as it is may be a conversation of the caller's own making.
+            guards = replace(self.guards, role_markers=False)
+            return await Answering(model.engine, sampling, guards=guards, writer=writer).answer(manner.prompt(question))
+        answering = Answering(model.engine, sampling, guards=self.guards, writer=writer)
+        composer = self._composer(model, request, history)
+        while True:
+            window = self.windows.of(model.engine, reserved=sampling.max_tokens)
+            prompt = await composer.compose(request, manner.prompt(question), window)
+            try:
+                return await answering.answer(prompt)
+            except EngineError as exc:
+                if answering.has_begun or not prompt.can_be_shorter:
+                    raise
+                if not self.windows.learn(model.engine, prompt.messages, exc):
+                    raise
 
     def voice(self, request: Request, language: str | None) -> Voice:
         """Who says the answer to `request`; `language` is the one its clip was heard in."""
         asked = None if request.language == "auto" else request.language
         return Voice(lambda: self.engines.tts, request.tts, phrases=self.phrases, language=asked or language)
 
-    async def _prompt(
-        self, model: ServedModel, request: Request, question: str, history: History, sampling: Sampling
-    ) -> Prompt | str:
-        """What `model` is asked; as it is, where the request is raw."""
-        if request.mode is Mode.RAW:
-            return question
+    def _composer(self, model: ServedModel, request: Request, history: History) -> Composer:
         system = request.system or (self.system if model.system is None else model.system)
-        composer = Composer(system, history, request.on_overflow or self.overflow, self.providers)
-        tokens = model.engine.info.context_window
-        window = Window(model.engine, tokens, min(sampling.max_tokens or tokens, tokens // 2)) if tokens else None
-        return await composer.compose(request, question, window)
-
-    @staticmethod
-    def _answer(model: ServedModel, prompt: Prompt | str, sampling: Sampling) -> AsyncGenerator[Delta, None]:
-        if isinstance(prompt, str):
-            return model.engine.complete(prompt, sampling)
-        return model.engine.chat(prompt.messages, sampling)
+        return Composer(system, history, request.on_overflow or self.overflow, self.providers)
 
 
 def _wanted(language: str | None) -> str | None:
@@ -212,18 +146,3 @@ def _audible(wav: bytes, max_s: float) -> Audio:
     if audio.is_silent:
         raise AudioError("the clip is silent", code=ErrorCode.NO_SPEECH, reason="silence")
     return audio
-
-
-def _ended_early(end: Delta, ending: Ending, *, prompt_tokens: int, completion_tokens: int) -> Delta:
-    """The last piece of an answer that was not waited for to its end: the engine's own count may never have come."""
-    return replace(
-        end,
-        finish_reason=_ENDS.get(ending, FinishReason.STOP),
-        prompt_tokens=end.prompt_tokens or prompt_tokens,
-        completion_tokens=end.completion_tokens or completion_tokens,
-    )
-
-
-def _encodable(text: str) -> str:
-    """`text` without the half characters that a model may stop in."""
-    return text.encode("utf-8", "replace").decode()

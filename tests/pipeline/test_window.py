@@ -1,18 +1,24 @@
 """How much of a conversation a model is asked: what fits, its instruction always, and why not where it does not."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import Message, Request
+from agent.contract.messages import Message, Request, Sampling
 from agent.contract.presence import EngineInfo
-from agent.contract.terms import FinishReason, Overflow, Role
+from agent.contract.terms import FinishReason, Overflow, Role, Stage
 from agent.engines.base import Delta
 from agent.errors import EngineError
 from agent.journal.entries import Numbered, Turn
 from agent.pipeline.history import Composer, History
-from agent.pipeline.window import Parts, Window
+from agent.pipeline.manner import Manner
+from agent.pipeline.phrases import Phrases
+from agent.pipeline.stages import Stages
+from agent.pipeline.window import Parts, Window, Windows
+from tests.fakes import FakeEngines, FakeLanguageModel
 
 pytestmark = pytest.mark.anyio
 
@@ -106,24 +112,41 @@ async def test_refused_where_it_is_not_to_be_cut_with_both_numbers():
 
 async def test_what_is_left_out_is_told_in_short_once():
     engine, noted = Counting(), []
-    history = history_of(40, on_summary=lambda *said: noted.append(said))
-    prompt = await composed(history, overflow=Overflow.SUMMARIZE, engine=engine)
+    history = history_of(18, on_summary=lambda *said: noted.append(said))
+    prompt = await composed(history, tokens=400, overflow=Overflow.SUMMARIZE, engine=engine)
     assert contents(prompt)[0] == f"{SYSTEM}\n\nWhat was said before, in short: They spoke."
     [(summary, number)] = noted
     assert (summary, prompt.dropped) == ("They spoke.", 2 * number)
     assert engine.summarized[0][0].startswith("User: question 1 ")
 
-    known = history_of(40, summary=summary, summarized=number)
-    assert await composed(known, overflow=Overflow.SUMMARIZE, engine=engine) == prompt
+    known = history_of(18, summary=summary, summarized=number)
+    assert await composed(known, tokens=400, overflow=Overflow.SUMMARIZE, engine=engine) == prompt
     assert len(engine.summarized) == 1
 
 
 async def test_a_summary_is_carried_on():
     engine = Counting(summary="They went on.")
-    history = history_of(40, summary="They met.", summarized=4)
-    await composed(history, overflow=Overflow.SUMMARIZE, engine=engine)
+    history = history_of(18, summary="They met.", summarized=4)
+    await composed(history, tokens=400, overflow=Overflow.SUMMARIZE, engine=engine)
     asked, _ = engine.summarized[0]
     assert asked.startswith("What was said before, in short: They met.\nUser: question 5 ")
+
+
+async def test_what_is_too_long_even_to_be_told_in_short_is_told_from_where_it_fits():
+    engine = Counting()
+    prompt = await composed(history_of(400), overflow=Overflow.SUMMARIZE, engine=engine)
+    [(asked, _)] = engine.summarized
+    assert asked.count("User: ") < 10
+    assert f"question {prompt.dropped // 2} " in asked
+
+
+async def test_what_cannot_fit_is_not_even_counted():
+    engine, history = Counting(), history_of(40)
+    prompt = await composed(history_of(4_000), engine=engine)
+    counted = engine.counted
+    fewer = await composed(history, engine=engine)
+    assert (len(prompt.messages), prompt.dropped) == (len(fewer.messages), 8_000 - 80 + fewer.dropped)
+    assert counted == engine.counted - counted
 
 
 async def test_without_a_summary_it_is_cut():
@@ -157,3 +180,87 @@ def test_a_cut_leaves_instruction_and_question_and_begins_with_a_question(roles,
     assert left[: len(parts.instruction)] == list(parts.instruction)
     rest = left[len(parts.instruction) : -1]
     assert not rest or rest[0].role is Role.USER
+
+
+class Refusing(FakeLanguageModel):
+    """A model that tells its window, in words, only by refusing what is too long."""
+
+    info = EngineInfo(name="openai", model="m1")
+
+    def __init__(self, *, tells=True, **info):
+        super().__init__()
+        self.info = EngineInfo(name="openai", model="m1", **info)
+        self.asked = []
+        self._tells = tells
+
+    async def count(self, messages):
+        return None
+
+    async def chat(self, messages, sampling):
+        words = sum(len(message.content.split()) for message in messages)
+        self.asked.append(words)
+        if words > 300:
+            limit, actual = (300, words) if self._tells else (None, None)
+            code = ErrorCode.CONTEXT_LENGTH_EXCEEDED
+            raise EngineError(Stage.LLM, "too long", code=code, limit=limit, actual=actual)
+        async for delta in super().chat(messages, sampling):
+            yield delta
+
+
+class Silent:
+    """Reads nothing."""
+
+    is_followed = True
+
+    async def began(self):
+        pass
+
+    def wrote(self, piece):
+        pass
+
+
+async def answered(engine, history, stages=None, **asked):
+    stages = stages or Stages(FakeEngines(llm=engine), 5, SYSTEM, Sampling(max_tokens=50), Phrases(0))
+    return stages, await stages.chat(Manner(Request(text="Now?", **asked)), "Now?", history, Silent())
+
+
+@pytest.mark.parametrize("known", [{}, {"context_window": 100_000}, {"context_window": 300}])
+@pytest.mark.parametrize("tells", [True, False])
+async def test_a_model_that_refuses_is_asked_less_and_the_next_time_at_once(tells, known):
+    engine = Refusing(tells=tells, **known)
+    stages, answer = await answered(engine, history_of(60))
+    assert (answer.text, answer.dropped > 0) == ("It is.", True)
+    assert len(engine.asked) < 8
+    tried = len(engine.asked)
+    await answered(engine, history_of(60), stages)
+    assert len(engine.asked) == tried + 1
+
+
+async def test_who_wants_an_error_is_given_one():
+    engine = Refusing()
+    with pytest.raises(EngineError) as caught:
+        await answered(engine, history_of(60), on_overflow=Overflow.ERROR)
+    assert (caught.value.code, len(engine.asked)) == (ErrorCode.CONTEXT_LENGTH_EXCEEDED, 1)
+
+
+async def test_a_question_that_is_too_long_by_itself_is_refused():
+    engine = Refusing()
+    history = History(turns=[Numbered(1, Turn("Hi", "word " * 400))])
+    with pytest.raises(EngineError):
+        await answered(engine, history, system="word " * 400)
+    assert len(engine.asked) == 2
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_is_learned_is_always_less(tells):
+    windows, engine = Windows(), Refusing()
+    messages = history_of(60).messages
+    limit, actual = (300, 1_000) if tells else (None, None)
+    refusal = EngineError(Stage.LLM, "no", code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, limit=limit, actual=actual)
+    rooms = []
+    for _ in range(6):
+        assert windows.learn(engine, messages, refusal)
+        window = cast("Window", windows.of(engine, reserved=50))
+        rooms.append(window.tokens / window.scale)
+    assert rooms == sorted(set(rooms), reverse=True)
+    assert not windows.learn(engine, messages, EngineError(Stage.LLM, "no"))
