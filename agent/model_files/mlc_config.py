@@ -34,6 +34,10 @@ class ChatConfig(BaseModel):
     """Tokens of a prompt that are read at a time; -1 where the file does not tell."""
     repetition_penalty: float | None = None
     """Above 1: repetition is less likely."""
+    max_gen_len: int | None = None
+    """Longest answer [tokens]; where somebody wrote one into the file."""
+    conv_template: Any = None
+    """The form of a conversation; in older files, its name."""
     tokenizer_files: tuple[str, ...] = ()
     """Files of the tokenizer."""
     architecture: dict[str, Any] = Field(default_factory=dict, alias="model_config")
@@ -59,6 +63,20 @@ class ChatConfig(BaseModel):
         width = self._number("head_dim") or self._number("hidden_size", "n_embd") // (heads or 1)
         element_bytes = 4 if "f32" in self.quantization else 2
         return 2 * element_bytes * layers * width * (self._number("num_key_value_heads") or heads)
+
+    @property
+    def template_name(self) -> str | None:
+        """The name of the form of a conversation; None where the file does not tell."""
+        form = self.conv_template
+        name = form.get("name") if isinstance(form, dict) else form
+        return name if isinstance(name, str) else None
+
+    @property
+    def end_tokens(self) -> frozenset[int] | None:
+        """The tokens at which the model ends; None where the file does not tell."""
+        form = self.conv_template
+        tokens = form.get("stop_token_ids") if isinstance(form, dict) else None
+        return frozenset(map(int, tokens)) if isinstance(tokens, list) else None
 
     def _number(self, *names: str) -> int:
         return next((value for name in names if isinstance(value := self.architecture.get(name), int)), 0)
