@@ -266,6 +266,7 @@ COMPOSITION = (
     "agent.commands",
     "agent.demo",
     "agent.doctor",
+    "agent.mlc_chat",
     "agent.stack",
     "agent.__main__",
 )
@@ -330,6 +331,7 @@ def test_no_imports_only_for_types(module: str) -> None:
         ("bridge.__main__", ["soxr", "sqlite3", "jinja2", "rich", "agent.audio", "agent.journal"]),
         ("agent.commands.ask", ["numpy", "soundfile", "agent.pipeline", "agent.engines.base", "fastapi"]),
         ("agent.commands.ask", ["soxr", "sqlite3", "jinja2", "rich", "uvicorn", "starlette", "agent.audio"]),
+        ("agent.mlc_chat", ["mlc_llm", "tvm", "xllamacpp", "openai", "fastapi", "paho.mqtt.client", "sqlite3"]),
         ("agent.app", ["xllamacpp", "pocketsphinx", "espeakng_loader", "torch", "TTS", "openai", "fastapi"]),
     ],
 )
