@@ -98,7 +98,7 @@ class GuardsSettings(_Section):
 class ChatSettings(SamplingSettings):
     """How the language model is asked, where a request does not say."""
 
-    system: str = "You are a helpful assistant."
+    system: str = "You are a helpful assistant. Be correct and concise."
     """Instruction to the language model; empty for none."""
     max_tokens: int | None = Field(default=128, ge=1, le=MAX_TOKENS)
     """Longest answer [tokens]."""

@@ -29,7 +29,10 @@ _TEMPLATE = """\
 # Every setting of the agent, then of the bridge, with its default. Copy this to `.env` in the folder they are started
 # from, and uncomment what is to differ. A real environment variable wins over this file, and this file over
 # `edgevoice.toml`, which only the agent reads. `edgevoice settings` shows what holds; `edgevoice settings --template`
-# wrote this.
+# wrote this. `set -a; . ./.env; set +a` puts it into the shell's environment, for other programs.
+#
+# Beside these there is HF_TOKEN, the token for models of Hugging Face that ask for one; it belongs in the environment,
+# or in a file that EDGEVOICE_HF_TOKEN_FILE names.
 """
 
 _SECRET = re.compile(r"(^|_)(key|token|secret|password)$", re.IGNORECASE)

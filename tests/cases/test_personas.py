@@ -12,7 +12,7 @@ from tests.cases.test_sessions import call
 
 pytestmark = pytest.mark.once
 
-OPERATORS = "You are a helpful assistant."
+OPERATORS = "You are a helpful assistant. Be correct and concise."
 HAPPY = "Show as much happiness as you can."
 SAD = "Show as much sadness as you can."
 COUNT = "one two three four five six"

@@ -12,7 +12,7 @@ from tests.callers import http_caller, mqtt_caller
 
 pytestmark = pytest.mark.once
 
-SYSTEM = "You are a helpful assistant."
+SYSTEM = "You are a helpful assistant. Be correct and concise."
 
 
 @pytest.fixture(scope="module")
