@@ -115,8 +115,9 @@ async def _measure_rest() -> list[Process]:
         for part in Part:
             pid = stack.pid(part)
             found.append(Process(part.value, *held_mib(pid)))
-            if part is Part.AGENT:  # its workers are told their stage before their socket
-                found += [Process(f"  {argv[-2]}, scripted", *held_mib(child)) for child, argv in children(pid).items()]
+            if part is Part.AGENT:  # its workers are called `edgevoice engine STAGE NAME`
+                engines = ((child, argv[0].split()[2]) for child, argv in children(pid).items())
+                found += [Process(f"  {stage}, scripted", *held_mib(child)) for child, stage in engines]
     return [*found, Process("Python with paho-mqtt", await asyncio.to_thread(_bare_mib))]
 
 

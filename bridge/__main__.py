@@ -12,6 +12,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from agent.contract.wire import first_fault
+from agent.title import entitle
 from bridge.access.access import Access, check_callers
 from bridge.server import max_connections, serve
 from bridge.settings import BridgeSettings
@@ -31,6 +32,7 @@ def main() -> None:
     """Serves until SIGINT, SIGTERM or SIGHUP; callers that wait then still get an answer within the grace time."""
     argparse.ArgumentParser("python -m bridge", description=BridgeSettings.__doc__, epilog=__doc__).parse_args()
     settings = _settings()
+    entitle("bridge")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     _allow_files(max_connections(settings) + _OTHER_FILES)
     if not (serve(settings) if settings.workers == 1 else _supervise(settings)):
@@ -44,6 +46,7 @@ def _supervise(settings: BridgeSettings) -> bool:
     with _listen(settings) as listener:
 
         def work(number: int) -> bool:
+            entitle("bridge", "worker", str(number))
             roll.begin_row(number)
             return serve(settings, listener=listener, roll=roll, access=access, supervised=True)
 

@@ -241,7 +241,7 @@ def up():
 def test_a_killed_agent_is_started_again_and_answers(up):
     process, ask = up
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    agent = next(pid for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith("-m\0agent\0"))
+    agent = next(pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "edgevoice agent\n")
     os.kill(int(agent), signal.SIGKILL)
 
     assert process.stdout.readline() == "the agent ended with signal SIGKILL; it is started again\n"

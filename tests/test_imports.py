@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.memory": set(),
     "agent.notify": set(),
     "agent.signals": set(),
+    "agent.title": {"setproctitle"},
     "agent.settings": {
         "agent.profiles",
         "agent.contract",
@@ -102,6 +103,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.contract",
         "agent.errors",
         "agent.memory",
+        "agent.title",
         "agent.engines.calls",
         "agent.engines.base",
         "agent.engines.frames",
@@ -219,6 +221,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.keys",
         "agent.mqtt.settings",
         "agent.notify",
+        "agent.title",
         "agent.watchdog",
         "fastapi",
         "fastapi_offline",

@@ -9,6 +9,7 @@ from agent import service
 from agent.commands.settings import load
 from agent.logs import configure
 from agent.storage import check_home
+from agent.title import entitle
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's shape
     """Returns after SIGTERM or SIGINT, once all is closed."""
     settings = load()
+    entitle("agent", settings.agent)
     settings.mqtt.check_files()
     check_home(settings)
     configure(settings.log.level, settings.log.format)

@@ -13,10 +13,10 @@ from agent.engines.registry import choose, leaf
 from agent.engines.settings import AUTO, EngineSettings
 from agent.errors import EngineError
 from agent.memory import available_bytes
+from agent.title import words_of
 
 _MIB = 1 << 20
 _GUIDE = re.compile(r"\S+README\.md")
-_WORKER = "agent.engines.worker"
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -72,4 +72,4 @@ def _on_demand(site: Site) -> set[str]:
 def _engines_run(site: Site) -> bool:
     """Whether an agent of this machine has its engines loaded: what is available is without them."""
     lines = (site.text(f"/proc/{process.name}/cmdline") for process in site.file("/proc").glob("[0-9]*"))
-    return any(line and _WORKER in line.split("\0") for line in lines)
+    return any(words_of(line.encode())[:1] == ["engine"] for line in lines if line)

@@ -45,6 +45,7 @@ from agent.engines.prompt import PromptTemplate
 from agent.engines.registry import choose, leaf
 from agent.errors import AgentError, EngineError
 from agent.memory import resident_bytes
+from agent.title import entitle
 
 _PR_SET_PDEATHSIG = 1
 _CLOSE_S = 1.0
@@ -97,6 +98,7 @@ class Worker:
         except Exception as exc:  # noqa: BLE001 - the boundary
             await self._send(_failure(self._stage, exc).frame())
             return False
+        entitle("engine", self._stage.value, self._engine.info.name)
         ready = Ready(
             info=self._engine.info,
             slots=self._engine.slots if self._stage is Stage.LLM else 1,
@@ -240,6 +242,7 @@ def main() -> None:
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent, which closes its engines in order
     stage, handle = Stage(sys.argv[1]), int(sys.argv[2])
+    entitle("engine", stage.value)
     asyncio.new_event_loop().run_until_complete(_serve(stage, socket.socket(fileno=handle)))
     sys.stderr.flush()
     os._exit(0)  # a native library's own shutdown may hang for ever

@@ -75,7 +75,7 @@ def test_memory_is_held_against_what_the_engines_need(site, tmp_path, mib, level
 
 
 def test_engines_that_run_already_are_not_counted_twice(site, tmp_path):
-    files = {"proc/meminfo": "MemAvailable: 1024 kB\n", "proc/71/cmdline": "python\0-m\0agent.engines.worker\0llm\05\0"}
+    files = {"proc/meminfo": "MemAvailable: 1024 kB\n", "proc/71/cmdline": "edgevoice engine llm llamacpp\0\0"}
 
     memory = found(engines.check(site(files, settings=settings(tmp_path))))["memory"]
 

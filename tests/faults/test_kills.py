@@ -11,6 +11,7 @@ import pytest
 
 from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
+from agent.title import words_of
 from tests.callers import PATIENCE_S, mqtt_caller
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
@@ -27,14 +28,14 @@ async def stack():
 
 
 def worker_pid(agent_pid, stage):
-    """The process of the engine of `stage`: a child of the agent with the stage among its arguments."""
+    """The process of the engine of `stage`: a child of the agent that says so."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            words = words_of((folder / "cmdline").read_bytes())
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # it ended meanwhile
-        if parent == agent_pid and b"agent.engines.worker" in arguments and stage.encode() in arguments:
+        if parent == agent_pid and words[:2] == ["engine", stage]:
             return int(folder.name)
     raise AssertionError(f"no worker for {stage} below {agent_pid}")
 
@@ -151,6 +152,6 @@ async def test_nothing_is_left_behind(stack):
 
 def _alive(pid):
     try:
-        return b"agent.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return bool(words_of(Path(f"/proc/{pid}/cmdline").read_bytes()))
     except FileNotFoundError:
         return False
