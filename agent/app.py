@@ -17,6 +17,8 @@ from agent.handler import Handler
 from agent.intake import Intake
 from agent.journal.entries import Bounds, Kept
 from agent.journal.journal import Journal
+from agent.metrics.gauges import Vitals
+from agent.metrics.metrics import Metrics
 from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
 from agent.notify import more_time, notify
@@ -82,7 +84,8 @@ class Agent:
             guards=GuardSettings(**settings.chat.guards.model_dump()),
             phrases=Phrases(settings.phrase_cache_bytes),
         )
-        replies = Replies(topics, self._mqtt)
+        self._metrics = Metrics(settings.metrics, self._vitals)
+        replies = Replies(topics, self._mqtt, on_refusal=self._metrics.refused)
         conversations = Conversations(
             self._journal.sessions,
             unnamed_idle_s=settings.sessions.unnamed_idle_s,
@@ -97,6 +100,7 @@ class Agent:
             replies=replies,
             ack=self._mqtt.ack,
             on_change=self._changed,
+            on_end=self._metrics.ended,
         )
         administration = Administration(self._engines.models, info=report.info, state=report.state, stop=stop)
         self._operators = Operators(
@@ -144,6 +148,7 @@ class Agent:
     async def serving(self) -> AsyncIterator[Agent]:
         """Opens journal and broker; closes everything at the end."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._metrics)
             await stack.enter_async_context(self._journal)
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
@@ -233,6 +238,9 @@ class Agent:
         if not self._journal.broken and self._report.phase is not Phase.DRAINING:
             self._runs.resume()  # what could not be read at the start
         self._changed()
+
+    def _vitals(self) -> Vitals:
+        return Vitals(self._report.state(), self._mqtt.connected, self._journal.waited_s)
 
     def _watchdog(self) -> Watchdog:
         """Fed while what nobody sees from outside gets on; engines are minded by their hosts."""

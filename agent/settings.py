@@ -146,6 +146,15 @@ class LogSettings(_Section):
     """One line a record, for people or for programs."""
 
 
+class MetricsSettings(_Section):
+    """Where Prometheus finds the agent's metrics."""
+
+    port: int = Field(default=0, ge=0, le=65_535)
+    """TCP port on which `/metrics` is served; 0 for none."""
+    host: str = "127.0.0.1"
+    """Address to serve it on. It needs no password, and tells of no caller."""
+
+
 class Settings(BaseSettings):
     """The agent's settings."""
 
@@ -209,6 +218,8 @@ class Settings(BaseSettings):
     """What survives a crash."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    metrics: MetricsSettings = MetricsSettings()
+    """What Prometheus may read."""
 
     @property
     def topics(self) -> Topics:

@@ -163,6 +163,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "agent.admin.administration": {"agent.contract", "agent.engines.language_models", "agent.memory"},
     "agent.background": set(),
+    "agent.metrics": {
+        "agent.contract",
+        "agent.errors",
+        "agent.journal.entries",
+        "agent.settings",
+        "prometheus_client",
+    },
     "agent.presence": {"agent.contract", "agent.errors", "agent.mqtt"},
     "agent.replies": {"agent.contract", "agent.errors", "agent.journal.entries", "agent.mqtt"},
     "agent.replies.deliveries": {"agent.errors", "agent.journal", "agent.replies"},

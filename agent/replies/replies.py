@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import Future
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.messages import Request
@@ -33,9 +33,13 @@ _OURS = frozenset(
 class Replies:
     """The way back."""
 
-    def __init__(self, topics: Topics, mqtt: MqttClient) -> None:
+    def __init__(
+        self, topics: Topics, mqtt: MqttClient, *, on_refusal: Callable[[ErrorCode], None] = lambda _: None
+    ) -> None:
+        """`on_refusal` is told of each message that is not taken on."""
         self._topics = topics
         self._mqtt = mqtt
+        self._on_refusal = on_refusal
 
     def check_clear(self) -> None:
         """Busy where so much waits for the broker already that nothing should be added but what was promised."""
@@ -58,6 +62,7 @@ class Replies:
         status = _ENDS.get(error.code, Status.ERROR)
         reply = Reply(id=key.id, status=status, error=ErrorBody.of(error), agent=self._topics.agent)
         self.send(reply.encode(), to)
+        self._on_refusal(error.code)
         log_outcome(error, f"refused {key}")
 
     def answer(self, key: RunKey, to: ReplyTo, *results: WireModel) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from agent.contract.errors import ContractError
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.errors import StorageError, internal
-from agent.journal.entries import SessionKey, Turn
+from agent.journal.entries import Admitted, SessionKey, Turn
 from agent.journal.journal import Journal
 from agent.pipeline.run import Run
 from agent.replies.deliveries import Deliveries
@@ -16,14 +17,18 @@ from agent.replies.replies import Replies, log_outcome
 
 logger = logging.getLogger(__name__)
 
+OnEnd = Callable[[Admitted, Reply], None]
+"""Is told of a request that has its outcome, and of the terminal reply."""
+
 
 class Answers:
     """Gives each run its terminal reply."""
 
-    def __init__(self, *, agent: str, journal: Journal, replies: Replies) -> None:
+    def __init__(self, *, agent: str, journal: Journal, replies: Replies, on_end: OnEnd) -> None:
         self._agent = agent
         self._journal = journal
         self._replies = replies
+        self._on_end = on_end
         self._deliveries = Deliveries(journal, replies)
 
     async def give(self, run: Run, error: ContractError | None) -> None:
@@ -35,6 +40,7 @@ class Answers:
         except StorageError:
             logger.warning("the reply goes out unrecorded")  # an answer at hand is worth more than its record
         self._deliveries.send(run.key, encoded, run.reply_to)
+        self._on_end(run.admitted, reply)
         if error:
             log_outcome(error, "not answered")
         elif reply.engines and reply.timings_ms:

@@ -21,7 +21,7 @@ from agent.pipeline.run import Run
 from agent.pipeline.stages import Stages
 from agent.pipeline.telling import Teller
 from agent.replies.replies import Replies
-from agent.runs.answers import Answers
+from agent.runs.answers import Answers, OnEnd
 from agent.runs.revival import revived
 from agent.runs.unwritten import Unwritten
 from agent.sessions.conversations import Conversations
@@ -48,14 +48,18 @@ class Runs:
         replies: Replies,
         ack: Callable[[Message], None],
         on_change: Callable[[], None],
+        on_end: OnEnd,
     ) -> None:
-        """`ack` is told of each message once a crash cannot lose it; `on_change` when a run begins or ends."""
+        """`ack` is told of each message once a crash cannot lose it; `on_change` when a run begins or ends.
+
+        `on_end` is told of each outcome.
+        """
         self._admission = admission
         self._journal = journal
         self._stages = stages
         self._conversations = conversations
         self._replies = replies
-        self._answers = Answers(agent=agent, journal=journal, replies=replies)
+        self._answers = Answers(agent=agent, journal=journal, replies=replies, on_end=on_end)
         self._on_change = on_change
         self._unwritten = Unwritten(journal, ack)
         self._afterwards: dict[RunKey, list[Callable[[], None]]] = {}

@@ -9,7 +9,7 @@ import pytest
 
 from agent.contract.limits import Limits
 from agent.contract.messages import Request, Sampling
-from agent.contract.terms import Operation
+from agent.contract.terms import Operation, Status
 from agent.contract.topics import Topics
 from agent.errors import StorageError
 from agent.journal.entries import Admitted, ReplyTo, RunKey
@@ -36,6 +36,8 @@ class Process:
         self.journal = journal
         self.llm = llm or FakeLanguageModel()
         self.mqtt = FakeMqtt()
+        self.ended: list[tuple[RunKey, Status]] = []
+        """What was told of outcomes."""
         self.acked = self.mqtt.acked
         self.admission = Admission(Limits(), max_concurrent=8)
         self.admission.open()
@@ -54,6 +56,7 @@ class Process:
             replies=Replies(Topics(), cast("MqttClient", self.mqtt)),
             ack=self.mqtt.ack,
             on_change=lambda: None,
+            on_end=lambda admitted, reply: self.ended.append((admitted.key, reply.status)),
         )
 
     async def calls(self, number):
@@ -275,3 +278,16 @@ async def test_what_could_not_be_read_at_the_start_is_resumed_when_it_can_be(tmp
         assert (await agent.mqtt.reply())["status"] == "ok"
         await agent.settled()
         assert len(agent.mqtt.published) == 1
+
+
+async def test_each_outcome_is_told_once(path):
+    async with process(path, llm=engine(held=True)) as agent:
+        for request_id in ("r1", "r2"):
+            agent.runs.begin(asked(request_id), MESSAGE)
+        await agent.calls(2)
+        agent.admission.find(RunKey("demo", "r2")).cancel()
+        await agent.mqtt.reply()
+        agent.llm.hold.set()
+        await agent.mqtt.replies(2)
+        await agent.settled()
+        assert agent.ended == [(RunKey("demo", "r2"), Status.CANCELLED), (RunKey("demo", "r1"), Status.OK)]
