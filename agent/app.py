@@ -11,11 +11,13 @@ from agent.admin.administration import Administration
 from agent.admin.operators import Operators
 from agent.audio.endpointer import Endpointer
 from agent.background import Background, first
+from agent.contract.reply import Reply
 from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
 from agent.handler import Handler
 from agent.intake import Intake
-from agent.journal.entries import Bounds, Kept
+from agent.interactions.log import InteractionLog
+from agent.journal.entries import Admitted, Bounds, Kept
 from agent.journal.journal import Journal
 from agent.metrics.gauges import Vitals
 from agent.metrics.metrics import Metrics
@@ -85,6 +87,7 @@ class Agent:
             phrases=Phrases(settings.phrase_cache_bytes),
         )
         self._metrics = Metrics(settings.metrics, self._vitals)
+        self._interactions = InteractionLog(settings.interactions)
         replies = Replies(topics, self._mqtt, on_refusal=self._metrics.refused)
         conversations = Conversations(
             self._journal.sessions,
@@ -100,7 +103,7 @@ class Agent:
             replies=replies,
             ack=self._mqtt.ack,
             on_change=self._changed,
-            on_end=self._metrics.ended,
+            on_end=self._ended,
         )
         administration = Administration(self._engines.models, info=report.info, state=report.state, stop=stop)
         self._operators = Operators(
@@ -149,6 +152,7 @@ class Agent:
         """Opens journal and broker; closes everything at the end."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._metrics)
+            await stack.enter_async_context(self._interactions)
             await stack.enter_async_context(self._journal)
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
@@ -238,6 +242,10 @@ class Agent:
         if not self._journal.broken and self._report.phase is not Phase.DRAINING:
             self._runs.resume()  # what could not be read at the start
         self._changed()
+
+    def _ended(self, admitted: Admitted, reply: Reply) -> None:
+        self._metrics.ended(admitted, reply)
+        self._interactions.ended(admitted, reply)
 
     def _vitals(self) -> Vitals:
         return Vitals(self._report.state(), self._mqtt.connected, self._journal.waited_s)

@@ -155,6 +155,17 @@ class MetricsSettings(_Section):
     """Address to serve it on. It needs no password, and tells of no caller."""
 
 
+class InteractionsSettings(_Section):
+    """What is kept of questions and answers, for later analysis."""
+
+    path: Path | None = None
+    """File to which each finished request adds a line of JSON: who asked what, and the answer; none when left out."""
+    redact: Literal["none", "text", "pii"] = "none"
+    """Leave the texts out (`text`), or mask e-mail addresses, phone and card numbers in them (`pii`)."""
+    max_bytes: int = Field(default=10_000_000, ge=10_000)
+    """Size at which a new file is begun [bytes]; three older ones are kept beside it."""
+
+
 class Settings(BaseSettings):
     """The agent's settings."""
 
@@ -220,6 +231,8 @@ class Settings(BaseSettings):
     """What is logged."""
     metrics: MetricsSettings = MetricsSettings()
     """What Prometheus may read."""
+    interactions: InteractionsSettings = InteractionsSettings()
+    """What is kept of questions and answers."""
 
     @property
     def topics(self) -> Topics:

@@ -163,6 +163,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "agent.admin.administration": {"agent.contract", "agent.engines.language_models", "agent.memory"},
     "agent.background": set(),
+    "agent.interactions": {
+        "agent.contract",
+        "agent.errors",
+        "agent.journal.entries",
+        "agent.settings",
+    },
     "agent.metrics": {
         "agent.contract",
         "agent.errors",
