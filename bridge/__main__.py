@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from agent.contract.wire import first_fault
 from agent.title import entitle
 from bridge.access.access import Access, check_callers
+from bridge.app import new_tally
 from bridge.server import max_connections, serve
 from bridge.settings import BridgeSettings
 from bridge.workers.roll import Roll
@@ -43,12 +44,14 @@ def _supervise(settings: BridgeSettings) -> bool:
     """Has all workers take callers from one queue, so that one that dies takes nobody along but its own."""
     roll = Roll(workers=settings.workers)
     access = Access(settings)
+    tally = new_tally(workers=settings.workers)
     with _listen(settings) as listener:
 
         def work(number: int) -> bool:
             entitle("bridge", "worker", str(number))
             roll.begin_row(number)
-            return serve(settings, listener=listener, roll=roll, access=access, supervised=True)
+            tally.begin_row(number)
+            return serve(settings, listener=listener, roll=roll, access=access, tally=tally, supervised=True)
 
         grace_s = settings.graceful_shutdown_s + _CLOSING_S
         return Supervisor(work, workers=settings.workers, grace_s=grace_s).run()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from agent.client import AgentClient
@@ -15,15 +16,20 @@ from bridge.access.access import Access, Gate
 from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
 from bridge.handlers import add_handlers
+from bridge.metrics.collected import Metrics
+from bridge.metrics.metered import Metered
+from bridge.metrics.tally import Tally
 from bridge.openai.documentation import MODELS
 from bridge.openapi import describe
-from bridge.routes import admin, ask, health, openai, openai_audio, requests, sessions
+from bridge.routes import admin, ask, health, metrics, openai, openai_audio, requests, sessions
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
 from bridge.workers.roll import Roll
 
 _CONTRACT_VERSION = "1"
+_ROUTERS = tuple(family.router for family in (ask, requests, sessions, openai, openai_audio, admin, health, metrics))
+_ROUTES = tuple(route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute))
 _DESCRIPTION = "Ask the agent by text or by voice, and be answered in text or in speech."
 
 
@@ -33,13 +39,14 @@ def create_app(
     agent: Agent | None = None,
     roll: Roll | None = None,
     access: Access | None = None,
+    tally: Tally | None = None,
 ) -> FastAPI:
     """The bridge, by `settings` or those of the environment; `agent` stands in for the one behind the broker.
 
-    `roll` is where it and the bridge's other workers write down who waits, `access` what they know of who may ask;
-    without, it is the only one.
+    `roll` is where it and the bridge's other workers write down who waits, `access` what they know of who may ask,
+    `tally` what they count; without, it is the only one.
     """
-    settings = settings or BridgeSettings()
+    settings, tally = settings or BridgeSettings(), tally or new_tally()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
@@ -48,8 +55,17 @@ def create_app(
             watchdog = Watchdog({"the connection to the broker": lambda: client.alive})
             watching = asyncio.create_task(watchdog.run(), name="watchdog")
             waiting = Waiting(client, max_waiting=settings.max_waiting, roll=roll or Roll())
-            yield State(settings=settings, access=access or Access(settings), agent=client, waiting=waiting)
+            metrics = Metrics(tally, client, waiting)
+            telling = asyncio.create_task(metrics.keep_telling(), name="metrics")
+            yield State(
+                settings=settings,
+                access=access or Access(settings),
+                agent=client,
+                waiting=waiting,
+                metrics=metrics,
+            )
             await waiting.close()
+            telling.cancel()
             watching.cancel()
 
     # Its /docs and /redoc bring their scripts along: a device at the edge may reach no CDN.
@@ -61,17 +77,18 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-    app.add_middleware(Gate)  # the last one added is the first one asked
+    app.add_middleware(Gate)
+    app.add_middleware(Metered, routes=_ROUTES, tally=tally)  # the last one added is the first one asked
     add_handlers(app)
-    app.include_router(ask.router)
-    app.include_router(requests.router)
-    app.include_router(sessions.router)
-    app.include_router(openai.router)
-    app.include_router(openai_audio.router)
-    app.include_router(admin.router)
-    app.include_router(health.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     describe(app, MODELS)
     return app
+
+
+def new_tally(*, workers: int = 1) -> Tally:
+    """What `workers` of this application count in; processes that are forked from this one share it."""
+    return Tally(tuple(dict.fromkeys(route.path for route in _ROUTES)), workers=workers)
 
 
 def __getattr__(name: str) -> FastAPI:

@@ -21,6 +21,7 @@ from bridge.access.access import Access
 from bridge.app import create_app
 from bridge.body_limit import refuse
 from bridge.errors import problem
+from bridge.metrics.tally import Tally
 from bridge.settings import BridgeSettings
 from bridge.workers.roll import Roll
 
@@ -39,6 +40,7 @@ def serve(
     listener: socket.socket | None = None,
     roll: Roll | None = None,
     access: Access | None = None,
+    tally: Tally | None = None,
     supervised: bool = False,
 ) -> bool:
     """Serves until SIGINT, SIGTERM or SIGHUP; whoever waits then still gets an answer within the grace time.
@@ -47,7 +49,7 @@ def serve(
     begin.
     """
     parent = os.getppid() if supervised else None
-    server = server_of(create_app(settings, roll=roll, access=access), settings, parent=parent)
+    server = server_of(create_app(settings, roll=roll, access=access, tally=tally), settings, parent=parent)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener] if listener else None)
     return server.started

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from bridge.access.access import Access
 from bridge.agent import Agent
+from bridge.metrics.collected import Metrics
 from bridge.settings import BridgeSettings
 from bridge.waiting import Waiting
 
@@ -19,6 +20,7 @@ class State(TypedDict):
     access: Access
     agent: Agent
     waiting: Waiting
+    metrics: Metrics
 
 
 def opened(request: Request) -> State:

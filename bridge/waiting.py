@@ -41,6 +41,11 @@ class Waiting:
         self._callers: Counter[Key] = Counter()
         self._unattended: set[asyncio.Task[Reply]] = set()
 
+    @property
+    def callers(self) -> int:
+        """How many there are."""
+        return self._callers.total()
+
     async def ask(
         self, request: Request, key: Key, receive: Receive, *, operation: Operation = Operation.CHAT
     ) -> Reply:
@@ -156,7 +161,7 @@ class Waiting:
 
     @contextmanager
     def _place(self, key: Key) -> Iterator[None]:
-        if self._callers.total() >= self._max_waiting:
+        if self.callers >= self._max_waiting:
             message = f"{self._max_waiting} callers wait for the agent already"
             raise ContractError(ErrorCode.BUSY, message, retry_after_ms=1_000, limit=self._max_waiting)
         self._callers[key] += 1

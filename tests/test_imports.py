@@ -239,6 +239,7 @@ ALLOWED: dict[str, set[str]] = {
         "fastapi",
         "fastapi_offline",
         "h11",
+        "prometheus_client",
         "starlette",
         "uvicorn",
         "pydantic_settings",

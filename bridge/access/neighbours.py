@@ -21,6 +21,16 @@ def check_neighbour(scope: Scope, headers: Headers, settings: BridgeSettings) ->
     _check_origin(headers, settings)
 
 
+def check_local(scope: Scope, headers: Headers, settings: BridgeSettings) -> None:
+    """ContractError(forbidden) for who is not on this machine, or a web page of others."""
+    address, _ = scope.get("client") or ("", 0)  # a Unix socket has none
+    if address and not is_loopback(address):
+        message = "the metrics are for callers on this machine; EDGEVOICE_BRIDGE_METRICS=all tells them to everybody"
+        raise ContractError(ErrorCode.FORBIDDEN, message, reason="not_local")
+    _check_host(headers, settings)
+    _check_origin(headers, settings)
+
+
 def _check_address(scope: Scope) -> None:
     """The settings refuse to listen for other machines, but `uvicorn bridge.app:app --host 0.0.0.0` ignores them."""
     address, _ = scope.get("server") or (None, None)

@@ -28,16 +28,20 @@ def settings(tmp_path):
 
 @asynccontextmanager
 async def calling(
-    settings: BridgeSettings, agent: FakeAgent, *, base_url: str = "http://127.0.0.1"
+    settings: BridgeSettings,
+    agent: FakeAgent,
+    *,
+    base_url: str = "http://127.0.0.1",
+    address: str = "127.0.0.1",
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of the application, without a server between."""
+    """An HTTP client of the application, which it sees at `address`, without a server between."""
     app = create_app(settings, agent=agent)
     async with app.router.lifespan_context(app) as state:
 
         async def app_with_state(scope, receive, send):
             await app({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(app_with_state, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app_with_state, raise_app_exceptions=False, client=(address, 5))
         async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
             yield client
 
