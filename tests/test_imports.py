@@ -153,6 +153,7 @@ ALLOWED: dict[str, set[str]] = {
     "agent.storage": {"agent.errors", "agent.settings"},
     "agent.provision": {"agent.contract", "agent.errors", "agent.keys", "agent.mqtt", "cryptography"},
     "agent.watchdog": {"agent.notify"},
+    "agent.status": {"agent.contract", "agent.mqtt", "agent.title", "rich"},
     "agent.admin": set(),
     "agent.admin.operators": {
         "agent.contract",

@@ -13,13 +13,14 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from agent.client import AgentClient, NoReply
-from agent.commands import PORT, CommandError, checked
+from agent.commands import CommandError, checked
 from agent.commands._answer import Answer
+from agent.commands._broker import add_broker_arguments, broker_of, topics_of
 from agent.commands._live import pieces, speak
 from agent.commands.settings import load
 from agent.contract.base64 import encode_base64
 from agent.contract.messages import Request, StreamOptions, UploadStart
-from agent.contract.terms import Id, Operation, ReplyMode, Status, TopicBase
+from agent.contract.terms import Id, Operation, ReplyMode, Status
 from agent.contract.topics import Topics
 from agent.contract.wire import bad_request
 from agent.mqtt.settings import MqttSettings
@@ -42,38 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deadline-ms", type=checked(_DEADLINE_MS), metavar="MS", help="when the answer is of no more use"
     )
-    broker = parser.add_argument_group(
-        "broker",
-        "What is left out is read like the agent's own settings, from EDGEVOICE_MQTT__HOST and so on. A password is "
-        "given in EDGEVOICE_MQTT__PASSWORD or in a file, because anyone may read a program's arguments.",
-    )
-    broker.add_argument("--host")
-    broker.add_argument("--port", type=checked(PORT))
-    broker.add_argument(
-        "--user", type=checked(Id), dest="username", help="broker user; it is a level of the request's topic"
-    )
-    broker.add_argument("--password-file", type=Path, metavar="FILE")
-    broker.add_argument("--protocol", choices=["5", "3.1.1"], help="MQTT version")
-    broker.add_argument("--agent", type=checked(Id), metavar="NAME", help="which agent to ask")
-    broker.add_argument("--base", type=checked(TopicBase), metavar="TOPIC", help="first levels of every topic")
+    add_broker_arguments(parser, user="broker user; it is a level of the request's topic")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 where the answer came, 1 where it did not."""
     settings = load()
-    topics = Topics(base=args.base or settings.base, agent=args.agent or settings.agent)
-    mqtt, request, out = _broker(args, settings.mqtt), _request(args), args.out or Path("answer.wav")
+    mqtt, topics = broker_of(args, settings), topics_of(args, settings)
+    request, out = _request(args), args.out or Path("answer.wav")
     mqtt.check_files()
     if request.reply_mode.heard:
         _check_writable(out)
     with Answer(out) as answer:
         asyncio.run(_answered(mqtt, topics, _live(args, request) if args.live else _whole(args, request), answer))
     return 0 if answer.status is Status.OK else 1
-
-
-def _broker(args: argparse.Namespace, settings: MqttSettings) -> MqttSettings:
-    names = ("host", "port", "username", "password_file", "protocol")
-    return settings.model_copy(update={name: getattr(args, name) for name in names if getattr(args, name) is not None})
 
 
 def _request(args: argparse.Namespace) -> Request:
