@@ -71,7 +71,8 @@ class BridgeSettings(BaseSettings):
     graceful_shutdown_s: int = Field(default=20, ge=0)
     """How long waiting callers may still get their answer at shutdown [s]."""
     metrics: Literal["local", "all", "off"] = "local"
-    """Who may read `/metrics`, without a key: callers on this machine, all that reach the bridge, or nobody."""
+    """Who may read `/metrics`, without a key: whoever asks from this machine, be it a proxy (`local`), or reaches the
+    bridge (`all`), or nobody (`off`)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe line shown, on stderr."""
 
