@@ -1,4 +1,4 @@
-"""README.md names every metric and every field of the log, and no other."""
+"""The pages of metrics and of the log name every one, and no other."""
 
 import re
 from pathlib import Path
@@ -19,12 +19,12 @@ from tests.metrics.test_metrics import vitals
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+AGENT = Path(__file__).parents[2] / "agent"
 
 
-def rows(before):
+def rows(page, before):
     """The cells of the table whose header begins with `before`, a list for each row."""
-    table = README.split(f"| {before} |", 1)[1].split("\n\n", 1)[0]
+    table = (AGENT / page / "README.md").read_text(encoding="utf-8").split(f"| {before} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
 
 
@@ -39,10 +39,12 @@ def exported():
 
 
 async def test_the_metrics():
-    documented = {name.strip("`"): tuple(re.findall(r"`(\w+)`", labels)) for name, labels, _ in rows("metric")}
+    documented = {
+        name.strip("`"): tuple(re.findall(r"`(\w+)`", labels)) for name, labels, _ in rows("metrics", "metric")
+    }
     assert documented == exported()
 
 
 def test_the_fields_of_the_log():
-    named = [name for fields, *_ in rows("field") for name in re.findall(r"`(\w+)`", fields)]
+    named = [name for fields, *_ in rows("interactions", "field") for name in re.findall(r"`(\w+)`", fields)]
     assert named == list(Interaction.model_fields)
