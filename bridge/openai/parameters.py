@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, JsonValue
 
 from agent.contract.limits import MAX_MESSAGES
+from agent.contract.terms import Overflow
 from agent.contract.wire import WireModel
 from bridge.openai.messages import ChatMessage
 
@@ -75,6 +76,8 @@ class ChatRequest(WireModel):
     """Above 0: a word that was said is less likely."""
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=2)
     """Above 1: repetition is less likely. Not OpenAI's, but of servers like it."""
+    on_overflow: Overflow | None = None
+    """What becomes of a conversation that does not fit into the model's window. Not OpenAI's, but the agent's own."""
     modalities: tuple[str, ...] | None = None
     """`text`; with `audio` the answer is spoken."""
     audio: AudioOut | None = None

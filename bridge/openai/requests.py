@@ -55,6 +55,7 @@ def to_request(chat: ChatRequest, conversation: Conversation, info: Info | None)
             model=asked_model(chat.model, info),
             params=_sampling(chat),
             reply_mode=ReplyMode.BOTH if chat.spoken else ReplyMode.TEXT,
+            on_overflow=chat.on_overflow,
             tts=_voice(chat.audio or AudioOut(), info) if chat.spoken else VoiceOptions(),
             stream=stream,
         )

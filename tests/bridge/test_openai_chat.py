@@ -9,7 +9,7 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event, EventType
 from agent.contract.presence import EngineInfo
 from agent.contract.reply import AudioBody, Reply, TranscriptBody, Usage
-from agent.contract.terms import AudioFormat, FinishReason, Operation, ReplyMode, Role, Stage, Status
+from agent.contract.terms import AudioFormat, FinishReason, Operation, Overflow, ReplyMode, Role, Stage, Status
 from agent.keys import new_key, render_keys
 from tests.bridge.fakes import INFO, WAV_BASE64, failed_reply
 
@@ -86,8 +86,10 @@ async def test_parameters(http, agent):
     assert (await http.post(CHAT, json=asks(**given))).status_code == 200
     sampling = agent.asked[0].params
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.5, 0.001, 32_768)
+        "on_overflow": "error",
     assert (sampling.stop, sampling.seed) == (("END",), 2**31 - 1)
     assert (sampling.frequency_penalty, sampling.presence_penalty, sampling.repetition_penalty) == (1, -1.5, 1.1)
+    assert agent.asked[0].on_overflow is Overflow.ERROR
 
 
 async def test_what_clients_send_that_means_nothing_here(http):
@@ -130,6 +132,7 @@ async def test_what_clients_send_that_means_nothing_here(http):
         ({"stop": ["a", "x" * 65]}, "stop[1]", "bad_request"),
         ({"stop": [1]}, "stop[0]", "bad_request"),
         ({"messages": []}, "messages", "bad_request"),
+        ({"on_overflow": "cry"}, "on_overflow", "bad_request"),
         ({"messages": [user("Hi"), user("")]}, "messages[1].content", "bad_request"),
         ({"messages": [{"role": "system", "content": " "}]}, "messages", "bad_request"),
         ({"messages": [{"role": "tool", "content": "4"}]}, "messages[0].role", "unsupported_value"),
