@@ -43,6 +43,11 @@ def speech_not_kept() -> ContractError:
     return ContractError(ErrorCode.CONFLICT, message, field="id", reason="speech_not_kept")
 
 
+def piece_lost() -> ContractError:
+    """What is said where not all that the agent told has come through."""
+    return ContractError(ErrorCode.INTERNAL, "a piece of the answer was lost on its way; ask again", retriable=True)
+
+
 def speech_type(kind: AudioFormat, sample_rate: int | None) -> str:
     """The content type of speech; bare samples say nothing of themselves."""
     if kind is AudioFormat.PCM and sample_rate:

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 from agent.contract.terms import AudioFormat
 from bridge.negotiation import JSON, SSE
 from bridge.openai.errors import OpenAiError
+from bridge.openai.formats import FileKind
 from bridge.openai.parameters import ChatRequest
 from bridge.openai.responses import ChatCompletion
 from bridge.openai.speech import SpeechRequest
@@ -104,7 +105,10 @@ SPEECH_REQUEST: dict[str, Any] = {
 }
 """What is to be spoken."""
 SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The speech.", "content": {kind.media_type: {"schema": _BINARY} for kind in AudioFormat}},
+    200: {
+        "description": "The speech.",
+        "content": {kind.media_type: {"schema": _BINARY} for kind in (*AudioFormat, *FileKind)},
+    },
     **OPENAI_PROBLEMS,
 }
 """What that may be answered."""

@@ -25,7 +25,13 @@ _TYPES = {408: "server_error", 429: "requests"}
 _PARAMS = {
     "/v1/audio/speech": {"text": "input", "tts.format": "response_format"},
     "/v1/audio/transcriptions": {"audio": "file"},
-    "": {"text": "messages", "audio": "messages", "system": "messages", "tts.voice": "audio.voice"},
+    "": {
+        "text": "messages",
+        "audio": "messages",
+        "system": "messages",
+        "tts.voice": "audio.voice",
+        "tts.format": "audio.format",
+    },
 }
 """The contract's fields by the names that OpenAI has for them; what begins a path, the longest first."""
 _SERVER_ERROR = 500

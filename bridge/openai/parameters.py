@@ -30,7 +30,7 @@ class AudioOut(WireModel):
     voice: str | None = None
     """One of the agent's voices; a name of OpenAI's means the first."""
     format: str = "wav"
-    """`wav`, `pcm16` (24 kHz) or `opus`."""
+    """`wav`, `pcm16` (24 kHz), `opus`, `mp3` (24 kHz) or `flac`."""
 
 
 class StreamOut(WireModel):

@@ -11,16 +11,14 @@ from agent.contract.errors import ContractError
 from agent.contract.limits import MAX_TOKENS
 from agent.contract.messages import Request, Sampling, StreamOptions, VoiceOptions
 from agent.contract.presence import Info
-from agent.contract.terms import AudioFormat, ReplyMode, Stage
+from agent.contract.terms import ReplyMode, Stage
 from agent.contract.wire import bad_request
 from bridge.openai.errors import unsupported
+from bridge.openai.formats import CHAT_FORMATS, SpeechFormat
 from bridge.openai.messages import Conversation
 from bridge.openai.models import asked_model
 from bridge.openai.parameters import AudioOut, ChatRequest
 
-FORMATS = {"wav": AudioFormat.WAV, "pcm16": AudioFormat.PCM, "opus": AudioFormat.OPUS}
-PCM16_HZ = 24_000
-"""Of OpenAI's speech as bare samples."""
 OPENAI_VOICES = frozenset(
     "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split(" ")  # noqa: SIM905 - names
 )
@@ -55,12 +53,17 @@ def to_request(chat: ChatRequest, conversation: Conversation, info: Info | None)
             model=asked_model(chat.model, info),
             params=_sampling(chat),
             reply_mode=ReplyMode.BOTH if chat.spoken else ReplyMode.TEXT,
-            on_overflow=chat.on_overflow,
             tts=_voice(chat.audio or AudioOut(), info) if chat.spoken else VoiceOptions(),
             stream=stream,
+            on_overflow=chat.on_overflow,
         )
     except ValidationError as exc:
         raise bad_request(exc) from exc
+
+
+def format_of(chat: ChatRequest) -> SpeechFormat | None:
+    """How its answer is to be written down; None where it is not spoken. For what `to_request` has not refused."""
+    return CHAT_FORMATS[(chat.audio or AudioOut()).format] if chat.spoken else None
 
 
 def voice_of(name: str | None, info: Info | None) -> str | None:
@@ -84,8 +87,8 @@ def _cannot(chat: ChatRequest) -> Iterator[ContractError]:
         yield unsupported("response_format.type", "answers are text; nothing holds them to a form", value=True)
     if strange := set(chat.modalities or ()) - {"text", "audio"}:
         yield unsupported("modalities", f"text and audio, not {min(strange)[:40]!r}", value=True)
-    if chat.spoken and chat.audio and chat.audio.format not in FORMATS:
-        yield unsupported("audio.format", f"{', '.join(FORMATS)}, not {chat.audio.format[:40]!r}", value=True)
+    if chat.spoken and chat.audio and chat.audio.format not in CHAT_FORMATS:
+        yield unsupported("audio.format", f"{', '.join(CHAT_FORMATS)}, not {chat.audio.format[:40]!r}", value=True)
     if chat.spoken and chat.stream and (chat.audio is None or chat.audio.format != "pcm16"):
         yield unsupported("audio.format", "with stream, speech is pcm16", value=True)
 
@@ -105,6 +108,5 @@ def _sampling(chat: ChatRequest) -> Sampling:
 
 
 def _voice(audio: AudioOut, info: Info | None) -> VoiceOptions:
-    kind = FORMATS[audio.format]
-    rate = PCM16_HZ if kind is AudioFormat.PCM else None
-    return VoiceOptions(voice=voice_of(audio.voice, info), format=kind, sample_rate=rate)
+    form = CHAT_FORMATS[audio.format]
+    return VoiceOptions(voice=voice_of(audio.voice, info), format=form.written, sample_rate=form.sample_rate)

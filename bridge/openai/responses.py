@@ -120,14 +120,12 @@ def expires_at(now: float) -> int:
     return int(now) + _KEPT_S
 
 
-def in_openai(reply: Reply, model: str) -> Response:
-    """A reply as a chat completion."""
+def in_openai(reply: Reply, model: str, *, heard: str | None = None) -> Response:
+    """A reply as a chat completion; `heard` is its speech in base64, as its caller wants it."""
     now = time.time()
     speech = None
-    if reply.audio and reply.audio.data:
-        speech = Speech(
-            id=speech_id(reply.id), data=reply.audio.data, transcript=reply.text or "", expires_at=expires_at(now)
-        )
+    if heard:
+        speech = Speech(id=speech_id(reply.id), data=heard, transcript=reply.text or "", expires_at=expires_at(now))
     told = ChatCompletion(
         id=completion_id(reply.id),
         created=int(now),

@@ -14,7 +14,7 @@ from agent.contract.events import Event, EventType
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
 from agent.contract.wire import WireModel
-from bridge.answers import speech_not_kept
+from bridge.answers import piece_lost, speech_not_kept
 from bridge.errors import why
 from bridge.negotiation import SSE
 from bridge.openai.errors import OpenAiError, failed, told
@@ -100,8 +100,7 @@ class ChatStream:
             return self._fail(why(reply))
         rest = self._rest(reply.text or "")
         if rest is None or (reply.audio and (reply.audio.chunks or 0) != self._chunks and not reply.audio.data):
-            message = "a piece of the answer was lost on its way; ask again"
-            return self._fail(ErrorBody(code=ErrorCode.INTERNAL, message=message, retriable=True))
+            return self._fail(ErrorBody.of(piece_lost()))
         last = self._words(rest)
         if reply.audio and reply.audio.data:
             last += self._audio({"data": reply.audio.data})

@@ -21,7 +21,7 @@ from bridge.openai.intake import deadline_of, key_of, read_json
 from bridge.openai.messages import Conversation, read_conversation
 from bridge.openai.models import Model, ModelList, models_of, name_of, no_model
 from bridge.openai.parameters import ChatRequest
-from bridge.openai.requests import to_request
+from bridge.openai.requests import format_of, to_request
 from bridge.openai.responses import in_messages, in_openai
 from bridge.openai.stream import ChatStream
 from bridge.state import AgentDep, State, opened
@@ -47,6 +47,8 @@ async def complete(http: HttpRequest) -> Response:
     conversation = read_conversation(chat.messages)
     info, deadline_ms = bridge["agent"].info, deadline_of(bridge)
     request = to_request(chat, conversation, info).model_copy(update={"id": key.id, "deadline_ms": deadline_ms})
+    if heard_as := format_of(chat):
+        await heard_as.check_known()
     if conversation.clip and request.audio is None:
         heard = await _hear(http, bridge, conversation.clip, key, deadline_ms)
         if heard.status is not Status.OK:
@@ -62,7 +64,7 @@ async def complete(http: HttpRequest) -> Response:
         return failed(reply, _PATH)
     if in_array:
         return in_messages(reply, request.messages or _said(conversation, reply))
-    return in_openai(reply, model)
+    return in_openai(reply, model, heard=await heard_as.in_base64(reply) if heard_as else None)
 
 
 for _path in CHAT_PATHS:

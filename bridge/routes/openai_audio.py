@@ -12,7 +12,7 @@ from bridge.openai import speech, transcripts
 from bridge.openai.documentation import SPEECH_REQUEST, SPEECH_RESPONSES, TRANSCRIPT_REQUEST, TRANSCRIPT_RESPONSES
 from bridge.openai.errors import failed
 from bridge.openai.intake import check_media_type, deadline_of, key_of, read_json
-from bridge.openai.speech import SPEECH_PATH, OpenAiSpeech, SpeechRequest
+from bridge.openai.speech import SPEECH_PATH, OpenAiSpeech, SpeechFile, SpeechRequest
 from bridge.openai.transcripts import TRANSCRIPTIONS_PATH
 from bridge.state import opened
 from bridge.streaming import LiveAnswer
@@ -28,12 +28,17 @@ router = APIRouter(tags=["openai"], dependencies=[Depends(check_access)])
     response_model=None,
 )
 async def speak(http: HttpRequest) -> Response:
-    """Its speech, from the first sentence on; where it fails after that, the connection breaks off."""
+    """Its speech, from the first sentence on; where it fails after that, the connection breaks off.
+
+    MP3 and FLAC come when they are whole.
+    """
     bridge, key = opened(http), key_of(http)
     info = bridge["agent"].info
-    asked = speech.to_request(SpeechRequest.decode(await read_json(http)), info)
+    asked, written = speech.to_request(SpeechRequest.decode(await read_json(http)), info)
+    await written.check_known()
     request = asked.model_copy(update={"id": key.id, "deadline_ms": deadline_of(bridge)})
-    form, agent = OpenAiSpeech(request, info), bridge["settings"].agent
+    form = SpeechFile(request, info, written.file) if written.file else OpenAiSpeech(request, info)
+    agent = bridge["settings"].agent
     return LiveAnswer(form, request, key, bridge["waiting"], agent=agent, operation=Operation.SPEAK)
 
 

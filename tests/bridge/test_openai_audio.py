@@ -1,10 +1,13 @@
 """`/v1/audio/speech` and `/v1/audio/transcriptions`, on a stand-in for the agent."""
 
 import base64
+import io
 
 import pytest
+import soundfile
 
 from agent.client import AudioChunk
+from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.reply import AudioBody, Rates, Reply, SegmentBody, Timings, TranscriptBody
 from agent.contract.terms import AudioFormat, Operation, ReplyMode, Status
@@ -15,6 +18,8 @@ pytestmark = pytest.mark.anyio
 SPEECH = "/v1/audio/speech"
 HEAR = "/v1/audio/transcriptions"
 CLIP = {"file": ("clip.wav", base64.b64decode(WAV_BASE64), "audio/wav")}
+SILENCE = bytes(2 * 4_800)
+"""Samples of 0.2 s at 24 kHz."""
 TWO = TranscriptBody(
     text="One. Two.",
     language="en",
@@ -55,10 +60,53 @@ async def test_speech_as_it_comes(http, agent):
     assert answer.content == b"\0\1\2\3"
 
 
+@pytest.mark.parametrize(("kind", "told_as"), [("mp3", "audio/mpeg"), ("flac", "audio/flac")])
+async def test_speech_in_a_file_that_the_agent_does_not_write(http, agent, kind, told_as):
+    for number in range(3):
+        agent.parts.put_nowait(AudioChunk(number, SILENCE, "audio/pcm;rate=24000"))
+    agent.parts.put_nowait(done(audio=AudioBody(sample_rate=24_000, duration_ms=600, chunks=3, format=AudioFormat.PCM)))
+    answer = await http.post(SPEECH, json={"input": "Hi", "response_format": kind})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, told_as)
+    heard = soundfile.info(io.BytesIO(answer.content))
+    assert (heard.format, heard.samplerate, heard.channels) == (kind.upper(), 24_000, 1)
+    assert heard.duration == pytest.approx(0.6, abs=0.1)
+    [request] = agent.asked
+    assert (request.tts.format, request.tts.sample_rate) == (AudioFormat.PCM, 24_000 if kind == "mp3" else None)
+
+
+async def test_a_stored_speech_in_such_a_file(http, agent):
+    samples = encode_base64(SILENCE)
+    whole = AudioBody(data=samples, sample_rate=24_000, duration_ms=200, format=AudioFormat.PCM)
+    agent.parts.put_nowait(done(audio=whole, replayed=True))
+    answer = await http.post(SPEECH, json={"input": "Hi", "response_format": "flac"})
+    assert soundfile.info(io.BytesIO(answer.content)).duration == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "replayed", "told"), [((0,), False, (500, "internal")), ((), True, (409, "conflict"))]
+)
+async def test_of_such_a_file_nothing_is_left_out(http, agent, chunks, replayed, told):
+    for number in chunks:
+        agent.parts.put_nowait(AudioChunk(number, b"\0\1", "audio/pcm;rate=24000"))
+    lacks = AudioBody(sample_rate=24_000, duration_ms=1, chunks=2, format=AudioFormat.PCM)
+    agent.parts.put_nowait(done(audio=lacks, replayed=replayed))
+    answer = await http.post(SPEECH, json={"input": "Hi", "response_format": "mp3"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == told
+
+
+async def test_a_file_that_this_machine_cannot_write(http, agent, monkeypatch):
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "WAV (Microsoft)"})
+    answer = await http.post(SPEECH, json={"input": "Hi", "response_format": "mp3"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (415, "unsupported_media", "response_format")
+    assert "ask for wav" in error["message"]
+    assert not agent.asked
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param"),
     [
-        ({"response_format": "mp3"}, 400, "response_format"),
+        ({"response_format": "aac"}, 400, "response_format"),
         ({"stream_format": "sse"}, 400, "stream_format"),
         ({"speed": 4.0}, 400, "speed"),
         ({"input": ""}, 400, "input"),

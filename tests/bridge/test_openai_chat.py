@@ -1,10 +1,14 @@
 """`/v1/chat/completions` and its neighbours, on a stand-in for the agent."""
 
+import base64
+import io
 import json
 
 import pytest
+import soundfile
 
 from agent.client import AudioChunk, NoReply
+from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event, EventType
 from agent.contract.presence import EngineInfo
@@ -82,14 +86,14 @@ async def test_parameters(http, agent):
         "frequency_penalty": 1,
         "presence_penalty": -1.5,
         "repetition_penalty": 1.1,
+        "on_overflow": "error",
     }
     assert (await http.post(CHAT, json=asks(**given))).status_code == 200
+    assert agent.asked[0].on_overflow is Overflow.ERROR
     sampling = agent.asked[0].params
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.5, 0.001, 32_768)
-        "on_overflow": "error",
     assert (sampling.stop, sampling.seed) == (("END",), 2**31 - 1)
     assert (sampling.frequency_penalty, sampling.presence_penalty, sampling.repetition_penalty) == (1, -1.5, 1.1)
-    assert agent.asked[0].on_overflow is Overflow.ERROR
 
 
 async def test_what_clients_send_that_means_nothing_here(http):
@@ -125,14 +129,14 @@ async def test_what_clients_send_that_means_nothing_here(http):
         ({"logit_bias": {"1": 5}}, "logit_bias", "unsupported_parameter"),
         ({"response_format": {"type": "json_schema"}}, "response_format.type", "unsupported_value"),
         ({"modalities": ["video"]}, "modalities", "unsupported_value"),
-        ({**SPOKEN, "audio": {"voice": "alloy", "format": "mp3"}}, "audio.format", "unsupported_value"),
+        ({**SPOKEN, "audio": {"voice": "alloy", "format": "aac"}}, "audio.format", "unsupported_value"),
         ({**SPOKEN, "stream": True}, "audio.format", "unsupported_value"),
         ({"temperature": 3}, "temperature", "bad_request"),
+        ({"on_overflow": "cry"}, "on_overflow", "bad_request"),
         ({"max_tokens": 0}, "max_tokens", "bad_request"),
         ({"stop": ["a", "x" * 65]}, "stop[1]", "bad_request"),
         ({"stop": [1]}, "stop[0]", "bad_request"),
         ({"messages": []}, "messages", "bad_request"),
-        ({"on_overflow": "cry"}, "on_overflow", "bad_request"),
         ({"messages": [user("Hi"), user("")]}, "messages[1].content", "bad_request"),
         ({"messages": [{"role": "system", "content": " "}]}, "messages", "bad_request"),
         ({"messages": [{"role": "tool", "content": "4"}]}, "messages[0].role", "unsupported_value"),
@@ -215,6 +219,15 @@ async def test_voices(http, agent):
         await http.post(CHAT, json=asks(modalities=["audio"], audio={"voice": voice, "format": "pcm16"}))
     assert [asked.tts.voice for asked in agent.asked] == [None, "nova", "anna", "otto"]
     assert {(asked.tts.format, asked.tts.sample_rate) for asked in agent.asked} == {(AudioFormat.PCM, 24_000)}
+
+
+async def test_an_answer_in_speech_that_the_agent_does_not_write(http, agent):
+    samples = encode_base64(bytes(2 * 4_800))
+    agent.outcome = done(text="Hi", audio=AudioBody(data=samples, sample_rate=24_000, duration_ms=200))
+    answer = await http.post(CHAT, json=asks(**{**SPOKEN, "audio": {"format": "mp3"}}))
+    heard = base64.b64decode(answer.json()["choices"][0]["message"]["audio"]["data"])
+    assert soundfile.info(io.BytesIO(heard)).format == "MP3"
+    assert agent.asked[0].tts.format is AudioFormat.PCM
 
 
 async def test_the_conversation_as_an_array(http, agent):
