@@ -70,7 +70,7 @@ CHAT_REQUEST: dict[str, Any] = {
         {
             "name": "format",
             "in": "query",
-            "description": "`messages`: the answer is the conversation, an array of `role` and `content`.",
+            "description": "`messages`: the answer is an array of one message, its `role` and `content` alone.",
             "schema": {"type": "string", "enum": ["openai", "messages"]},
         }
     ],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Response
+from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from agent.contract.messages import Message
 from agent.contract.reply import Reply
 from agent.contract.reply import Usage as TokensUsed
 from agent.contract.terms import FinishReason, Role
@@ -141,11 +140,10 @@ def in_openai(reply: Reply, model: str, *, heard: str | None = None) -> Response
     return Response(told.model_dump_json(), media_type=JSON, headers=head(reply.id))
 
 
-def in_messages(reply: Reply, said: Sequence[Message]) -> Response:
-    """The whole conversation, the answer at its end, as an array of `role` and `content`."""
-    answer = Message(role=Role.ASSISTANT, content=reply.text or "")
-    told = b",".join(message.encode() for message in (*said, answer))
-    return Response(b"[" + told + b"]", media_type=JSON, headers=head(reply.id))
+def in_messages(reply: Reply) -> Response:
+    """A reply as an array of one message, with its `role` and `content` alone."""
+    told = [{"role": Role.ASSISTANT.value, "content": reply.text or ""}]
+    return JSONResponse(told, headers=head(reply.id))
 
 
 def head(request_id: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ async def complete(http: HttpRequest) -> Response:
     if reply.status is not Status.OK:
         return failed(reply, _PATH)
     if in_array:
-        return in_messages(reply, request.messages or _said(conversation, reply))
+        return in_messages(reply)
     return in_openai(reply, model, heard=await heard_as.in_base64(reply) if heard_as else None)
 
 
@@ -98,7 +98,7 @@ async def find_model(name: ModelName, agent: AgentDep) -> Model:
 
 
 def _wants_array(http: HttpRequest, chat: ChatRequest) -> bool:
-    """Whether the answer is to be the conversation alone, as servers before OpenAI's had it."""
+    """Whether the answer is to be an array of messages, as servers before OpenAI's had it."""
     match http.query_params.get("format"):
         case None | "openai":
             return False
