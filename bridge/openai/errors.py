@@ -105,8 +105,8 @@ def _message(error: ErrorBody) -> str:
     if error.code is not ErrorCode.CONTEXT_LENGTH_EXCEEDED or not (error.limit and error.actual):
         return error.message
     return (
-        f"This model's maximum context length is {error.limit:.0f} tokens. However, your messages resulted in"
-        f" {error.actual:.0f} tokens. Please reduce the length of the messages."
+        f"This model's maximum context length is {error.limit:.0f} tokens. However, you requested"
+        f" {error.actual:.0f} tokens. Please reduce the length of the messages or completion."
     )
 
 
