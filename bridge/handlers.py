@@ -16,6 +16,8 @@ from agent.contract.reply import ErrorBody
 from bridge.errors import GATEWAY_TIMEOUT, NOT_ACCEPTABLE, NotAcceptable, no_reply, problem
 from bridge.openai.errors import speaks_openai, told
 
+_HOW_TO_POST = ": send a body (curl -d @body.json, ab -p body.json)"  # without one, both ask with GET
+
 
 def refusal(
     error: ErrorBody,
@@ -71,7 +73,9 @@ async def _http_error(request: Request, exc: HTTPException) -> Response:
             error = ErrorBody(code=ErrorCode.NOT_FOUND, message=f"there is nothing at {path}; see /docs")
         case 405:
             headers = {**(headers or {}), **_allowed(request)}
-            message = f"{path} takes {headers.get('Allow', 'another method')}, not {request.method}; see /docs"
+            takes = headers.get("Allow", "another method")
+            how = _HOW_TO_POST if "POST" in takes else ""
+            message = f"{path} takes {takes}, not {request.method}{how}; see /docs"
             error = ErrorBody(code=ErrorCode.METHOD_NOT_ALLOWED, message=message)
         case status:
             code = ErrorCode.BAD_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL

@@ -390,7 +390,17 @@ async def test_errors_have_openais_form(http, agent, failed, stream):
     if code == "context_length_exceeded":
         assert error["param"] == "messages"
         assert "maximum context length is 2048 tokens" in error["message"]
-        assert "resulted in 2078 tokens" in error["message"]
+        assert "you requested 2078 tokens" in error["message"]
+
+
+@pytest.mark.parametrize("path", [CHAT, "/chat/completions"])
+async def test_a_get_is_told_at_once_what_to_do(http, agent, path):
+    agent.alive, agent.presence = False, None
+    answer = await http.get(path)
+    error = answer.json()["error"]
+    assert (answer.status_code, answer.headers["Allow"], error["code"]) == (405, "POST", "method_not_allowed")
+    assert "ab -p body.json" in error["message"]
+    assert not agent.asked
 
 
 async def test_other_errors_have_it_too(http, settings):
