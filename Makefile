@@ -101,9 +101,12 @@ $(VENV)/installed: pyproject.toml | system python
 
 # Every engine that a package index has, for the tests of their leaves; not needed to run the demo.
 $(VENV)/engines: $(VENV)/installed
-	@command -v systemd-analyze >/dev/null || ! command -v apt-get >/dev/null || { \
-	    echo "==> System packages: systemd, whose own program checks our units" && \
-	    $(APT) update -q && $(APT) install -q -y --no-install-recommends systemd; }
+	@missing=; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
+	command -v jq >/dev/null || missing="$$missing jq"; \
+	test -z "$$missing" || ! command -v apt-get >/dev/null || { \
+	    echo "==> System packages, for the tests of our units and examples:$$missing" && \
+	    $(APT) update -q && $(APT) install -q -y --no-install-recommends $$missing; }
 	@echo "==> The other engines, for their tests (torch is large)"
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off --group engines \
 	    --editable '.[embedded,whispercpp,coqui,openai,triton,models]'
