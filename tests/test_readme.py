@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import wave
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -176,10 +177,14 @@ def test_openais_chat_works_as_printed(up, tmp_path):
     assert answer["choices"][0]["message"]["content"] == array[-1]["content"] == "You said: Hi"
 
 
-def test_openais_client_works_as_printed(up):
+@pytest.mark.parametrize("library", ["openai", "langchain_openai"])
+def test_openais_clients_work_as_printed(up, library):
+    if not find_spec(library):
+        pytest.skip(f"{library} is not installed")
     url = re.search(r"HTTP (http://\S+)", up)
-    shown = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shown = next(program for program in programs if f"from {library} import" in program)
     assert url
     program = shown.replace("http://127.0.0.1:8080", url[1])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "You said: What is the capital of France?", done.stderr
+    assert done.stdout.rstrip("\n") == "You said: What is the capital of France?", done.stderr
