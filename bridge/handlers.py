@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from agent.client import NoReply
@@ -16,6 +17,7 @@ from agent.contract.reply import ErrorBody
 from bridge.errors import GATEWAY_TIMEOUT, NOT_ACCEPTABLE, NotAcceptable, no_reply, problem
 from bridge.openai.errors import speaks_openai, told
 
+_METHODS = ("GET", "POST", "PUT", "DELETE")
 _HOW_TO_POST = ": send a body (curl -d @body.json, ab -p body.json)"  # without one, both ask with GET
 
 
@@ -84,10 +86,13 @@ async def _http_error(request: Request, exc: HTTPException) -> Response:
 
 
 def _allowed(request: Request) -> dict[str, str]:
-    """Every method that the API has at this path; the route that was asked names only its own."""
-    route = request.scope.get("route")
-    methods = request.app.openapi()["paths"].get(getattr(route, "path", None), ())
-    return {"Allow": ", ".join(method.upper() for method in methods)} if methods else {}
+    """Every method that there is at this path; the route that was asked names only its own."""
+    methods = [method for method in _METHODS if _is_answered({**request.scope, "method": method}, request.app.routes)]
+    return {"Allow": ", ".join(methods)} if methods else {}
+
+
+def _is_answered(scope: Scope, routes: Sequence[BaseRoute]) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
 async def _unknown(request: Request, _: Exception) -> Response:

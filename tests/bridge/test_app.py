@@ -69,6 +69,13 @@ async def test_an_unknown_path_is_a_problem(http):
 
 
 @pytest.mark.anyio
+async def test_another_method_is_told_all_that_there_are(http):
+    answer = await http.put("/v1/requests/q1", json={})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, DELETE")
+    assert answer.json()["detail"] == "/v1/requests/q1 takes GET, DELETE, not PUT; see /docs"
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 async def test_documentation_needs_no_other_server(http, page):
     html = (await http.get(page)).text
