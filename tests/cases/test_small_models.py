@@ -22,7 +22,8 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
-    async with Stack(StackSettings.scripted(environment={"EDGEVOICE_MODELS": json.dumps(MODELS)})) as running:
+    environment = {"EDGEVOICE_MODELS": json.dumps(MODELS), "EDGEVOICE_CHAT__GUARDS__ROLE_MARKERS": "true"}
+    async with Stack(StackSettings.scripted(environment=environment)) as running:
         yield running
 
 
@@ -65,7 +66,7 @@ def test_a_conversation_that_is_too_long_is_refused_as_openai_does(stack, client
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="forgetful", **asked)
     assert caught.value.body == {
-        "message": "This model's maximum context length is 48 tokens. However, you requested 65 tokens."
+        "message": "This model's maximum context length is 48 tokens. However, you requested 69 tokens."
         " Please reduce the length of the messages or completion.",
         "type": "invalid_request_error",
         "param": "messages",
