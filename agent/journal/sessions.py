@@ -97,17 +97,19 @@ class Sessions:
 
     def configure(self, key: SessionKey, config: SessionConfig) -> asyncio.Future[None]:
         """Done once the conversation is to be asked by `config`; it begins where it has not. StorageError."""
-        now = Moment.now()
-        touched = Statement(_TOUCH, (*key, now.wall_s, *now))
-        return self._database.write(touched, also=[Statement(_CONFIGURE, (config.encode(), *key))])
+        touched, *configured = self._configured(key, config)
+        return self._database.write(touched, also=configured)
 
     def summarize(self, key: SessionKey, summary: str, number: int) -> None:
         """Notes what was said in the turns up to `number`."""
         self._database.write(Statement(_SUMMARIZE, (summary, number, *key)), soon=True)
 
-    def reset(self, key: SessionKey) -> asyncio.Future[None]:
-        """Done once nothing was said in it. StorageError."""
-        return self._database.write(Statement(_UNSAY, key), also=[Statement(_SUMMARIZE, (None, 0, *key))])
+    def reset(self, key: SessionKey, config: SessionConfig | None = None) -> asyncio.Future[None]:
+        """Done once nothing was said in it, and it is to be asked by `config`, if there is one. StorageError."""
+        anew = [Statement(_SUMMARIZE, (None, 0, *key))]
+        if config is not None:
+            anew += self._configured(key, config)
+        return self._database.write(Statement(_UNSAY, key), also=anew)
 
     def delete(self, key: SessionKey) -> asyncio.Future[None]:
         """Done once it never was. StorageError."""
@@ -118,6 +120,11 @@ class Sessions:
         now, kept = Moment.now(), self._kept
         old = Statement(_FORGET, (now.boot_id, now.boot_s, now.wall_s, kept.max_sessions, kept.idle_s))
         self._database.write(old, also=[Statement(_SWEEP)])
+
+    @staticmethod
+    def _configured(key: SessionKey, config: SessionConfig) -> list[Statement]:
+        now = Moment.now()
+        return [Statement(_TOUCH, (*key, now.wall_s, *now)), Statement(_CONFIGURE, (config.encode(), *key))]
 
 
 def _session(row: Sequence[Any]) -> Session:

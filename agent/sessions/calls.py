@@ -24,7 +24,10 @@ _MAX_AT_ONCE = 64
 
 
 class SessionCalls:
-    """Answers callers about their own conversations. Calls are not written down: each may be made again."""
+    """Answers callers about their own conversations. Calls are not written down: each may be made again.
+
+    What a call changes is one write, so that calls take effect whole, and in the order in which they came.
+    """
 
     def __init__(
         self,
@@ -94,8 +97,8 @@ class SessionCalls:
 
     async def _reset(self, key: SessionKey, asked: SessionCall) -> SessionInfo:
         self._forget_what_runs(key)
-        await self._sessions.reset(key)
-        return await self._configure(key, asked)
+        await self._sessions.reset(key, asked.config)
+        return self._told(key)
 
     async def _delete(self, key: SessionKey, _: SessionCall) -> SessionInfo:
         self._found(key)
@@ -106,6 +109,9 @@ class SessionCalls:
     async def _configure(self, key: SessionKey, asked: SessionCall) -> SessionInfo:
         if asked.config is not None:
             await self._sessions.configure(key, asked.config)
+        return self._told(key)
+
+    def _told(self, key: SessionKey) -> SessionInfo:
         return _info(key.id, len(self._sessions.turns(key)), self._found(key))
 
     def _found(self, key: SessionKey) -> Session:
