@@ -12,12 +12,12 @@ from rich.table import Table
 from agent.audio import Audio
 from agent.engines.base import AsyncSpeechToText
 from agent.engines.settings import EngineSettings
+from agent.evaluation.words import word_errors
 from benchmarks.command import table
 from benchmarks.plot import Chart
 from benchmarks.rounds import in_turn, ratio
 from benchmarks.speech import hearing, pieces
 from benchmarks.spread import Spread
-from tests.words import word_errors
 
 _PIECE_S = 0.1
 

@@ -33,12 +33,12 @@ from rich.table import Table
 from agent.audio import Audio
 from agent.engines.base import AsyncSpeechToText
 from agent.engines.settings import EngineSettings
+from agent.evaluation.words import word_errors
 from benchmarks.command import add_usual, introduced, main, table
 from benchmarks.outcome import Outcome
 from benchmarks.plot import Chart
 from benchmarks.speech import hearing, spoken
 from tests.ggml_model import FULL_SIZE, scripted_model
-from tests.words import word_errors
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "fitted": {},

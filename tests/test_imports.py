@@ -137,6 +137,14 @@ ALLOWED: dict[str, set[str]] = {
         "agent.replies.addressing",
     },
     "agent.client": {"agent.contract", "agent.mqtt", "agent.ogg_checksum"},
+    "agent.evaluation": {
+        "agent.client",
+        "agent.contract",
+        "agent.errors",
+        "agent.pipeline.guards.loops",
+        "rich",
+        "yaml",
+    },
     "agent.model_files": {"agent.contract", "agent.errors"},
     "agent.models": {
         "agent.__version__",

@@ -3,17 +3,19 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from agent.audio import decode_wav
 from agent.contract.base64 import decode_base64
+from agent.evaluation.words import word_errors
 from agent.stack import Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller, spoken
-from tests.words import word_errors
 
 pytestmark = pytest.mark.embedded
 
+ROOT = Path(__file__).parents[2]
 QUESTION = "What is the capital of France?"
 
 
@@ -106,3 +108,19 @@ def test_the_demo_answers_all_and_leaves_nothing(tmp_path):
         "voice-voice/question.wav",
         *(f"{case}/{way}.wav" for case in ("text-voice", "voice-voice") for way in ("mqtt-5", "mqtt-3.1.1", "http")),
     }
+
+
+@pytest.mark.once
+def test_the_example_of_a_suite_passes(embedded):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "agent", "eval", str(ROOT / "examples" / "eval.yaml"), "--config", "concise"),
+            *("--port", str(embedded.broker.port), "--user", "demo"),
+            *("--password-file", str(embedded.mqtt().password_file)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -16,7 +16,7 @@ from agent.engines.base import Delta, Transcript
 from agent.engines.host import LanguageModelHost, SpeechToTextHost
 from agent.engines.prompt import PromptTemplate
 from agent.errors import EngineError
-from tests.words import word_errors
+from agent.evaluation.words import word_errors
 
 pytestmark = pytest.mark.anyio
 

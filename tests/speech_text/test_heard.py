@@ -6,8 +6,8 @@ import pytest
 
 from agent.engines.stt_pocketsphinx import PocketSphinx, PocketSphinxOptions
 from agent.engines.tts_flite import Flite, FliteOptions
+from agent.evaluation.words import word_errors
 from agent.speech_text import speech_text
-from tests.words import word_errors
 
 pytestmark = [pytest.mark.embedded, pytest.mark.once]
 
