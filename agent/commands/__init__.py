@@ -18,6 +18,7 @@ COMMANDS = {
     "up": "Start broker, agent and bridge here, to try them out, until Ctrl-C.",
     "demo": "Ask four questions, typed and spoken, over MQTT and HTTP, and show how they are answered.",
     "ask": "Ask an agent through any broker: in text or with a WAV file.",
+    "eval": "Ask an agent a suite of questions, hold the answers against what is expected, and compare configurations.",
     "agent": "Run the agent.",
     "bridge": "Run the HTTP bridge.",
     "keys": "Make, list and revoke the API keys of the HTTP bridge.",
