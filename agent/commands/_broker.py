@@ -1,4 +1,4 @@
-"""The arguments that say which broker and which agent; what is left out is read from the settings."""
+"""Which broker and which agent a command speaks to: its arguments, and for what they leave out the settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from agent.commands import PORT, checked
+from agent.commands.settings import load
 from agent.contract.terms import Id, TopicBase
 from agent.contract.topics import Topics
 from agent.mqtt.settings import MqttSettings
-from agent.settings import Settings
 
-_NAMES = ("host", "port", "username", "password_file", "protocol")
+_FIELDS = ("host", "port", "username", "password_file", "protocol")
 
 
 def add_broker_arguments(parser: argparse.ArgumentParser, *, user: str) -> None:
@@ -30,12 +30,10 @@ def add_broker_arguments(parser: argparse.ArgumentParser, *, user: str) -> None:
     broker.add_argument("--base", type=checked(TopicBase), metavar="TOPIC", help="first levels of every topic")
 
 
-def broker_of(args: argparse.Namespace, settings: Settings) -> MqttSettings:
-    """How to reach the broker."""
-    given = {name: getattr(args, name) for name in _NAMES if getattr(args, name) is not None}
-    return settings.mqtt.model_copy(update=given)
-
-
-def topics_of(args: argparse.Namespace, settings: Settings) -> Topics:
-    """The topics of the agent."""
-    return Topics(base=args.base or settings.base, agent=args.agent or settings.agent)
+def read_broker(args: argparse.Namespace) -> tuple[MqttSettings, Topics]:
+    """The broker, and the agent's topics. UserError where settings or files cannot be read."""
+    settings = load()
+    given = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    mqtt = settings.mqtt.model_copy(update=given)
+    mqtt.check_files()
+    return mqtt, Topics(base=args.base or settings.base, agent=args.agent or settings.agent)

@@ -15,9 +15,8 @@ from pydantic import Field, ValidationError
 from agent.client import AgentClient, NoReply
 from agent.commands import CommandError, checked
 from agent.commands._answer import Answer
-from agent.commands._broker import add_broker_arguments, broker_of, topics_of
+from agent.commands._broker import add_broker_arguments, read_broker
 from agent.commands._live import pieces, speak
-from agent.commands.settings import load
 from agent.contract.base64 import encode_base64
 from agent.contract.messages import Request, StreamOptions, UploadStart
 from agent.contract.terms import Id, Operation, ReplyMode, Status
@@ -48,10 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where the answer came, 1 where it did not."""
-    settings = load()
-    mqtt, topics = broker_of(args, settings), topics_of(args, settings)
     request, out = _request(args), args.out or Path("answer.wav")
-    mqtt.check_files()
+    mqtt, topics = read_broker(args)
     if request.reply_mode.heard:
         _check_writable(out)
     with Answer(out) as answer:

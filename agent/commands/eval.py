@@ -14,8 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agent.client import AgentClient
 from agent.commands import checked
-from agent.commands._broker import add_broker_arguments, broker_of, topics_of
-from agent.commands.settings import load
+from agent.commands._broker import add_broker_arguments, read_broker
 from agent.contract.errors import ContractError
 from agent.contract.topics import Topics
 from agent.errors import UserError
@@ -78,9 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where enough of the questions passed; a signal ends it with a report of what there is by then."""
-    settings = load()
-    mqtt, topics = broker_of(args, settings), topics_of(args, settings)
-    mqtt.check_files()
+    mqtt, topics = read_broker(args)
     suite = read_suite(args.suite)
     configurations = _configurations(suite, args.config)
     if args.json:

@@ -10,8 +10,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from agent.commands._broker import add_broker_arguments, broker_of, topics_of
-from agent.commands.settings import load
+from agent.commands._broker import add_broker_arguments, read_broker
 from agent.contract.wire import WireModel
 from agent.status.announced import Announced, hear
 from agent.status.gpu import memory_of_processes
@@ -35,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where the agent is online, 3 where it is not."""
-    settings = load()
-    topics = topics_of(args, settings)
-    heard = asyncio.run(hear(broker_of(args, settings), topics))
+    mqtt, topics = read_broker(args)
+    heard = asyncio.run(hear(mqtt, topics))
     processes, gpu = running(), memory_of_processes()
     if args.json:
         print(json.dumps(_object(topics.agent, heard, processes, gpu), indent=2))

@@ -15,9 +15,9 @@ from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import Operation, Status
 from bridge.access.access import check_access
+from bridge.intake import deadline_of, key_of, read_json
 from bridge.openai.documentation import CHAT_PATHS, CHAT_REQUEST, CHAT_RESPONSES, OPENAI_PROBLEMS
 from bridge.openai.errors import failed, unsupported
-from bridge.openai.intake import deadline_of, key_of, read_json
 from bridge.openai.messages import Conversation, read_conversation
 from bridge.openai.models import Model, ModelList, models_of, name_of, no_model
 from bridge.openai.parameters import ChatRequest

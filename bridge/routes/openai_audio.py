@@ -8,10 +8,10 @@ from fastapi import Request as HttpRequest
 from agent.contract.terms import Operation, Status
 from bridge.access.access import check_access
 from bridge.forms import read_parts
+from bridge.intake import check_media_type, deadline_of, key_of, read_json
 from bridge.openai import speech, transcripts
 from bridge.openai.documentation import SPEECH_REQUEST, SPEECH_RESPONSES, TRANSCRIPT_REQUEST, TRANSCRIPT_RESPONSES
 from bridge.openai.errors import failed
-from bridge.openai.intake import check_media_type, deadline_of, key_of, read_json
 from bridge.openai.speech import SPEECH_PATH, OpenAiSpeech, SpeechFile, SpeechRequest
 from bridge.openai.transcripts import TRANSCRIPTIONS_PATH
 from bridge.state import opened

@@ -1,4 +1,4 @@
-"""How any request of OpenAI's clients is taken in."""
+"""How a request in JSON is taken in, but for the one of `/v1/ask`, which has more forms."""
 
 from __future__ import annotations
 
