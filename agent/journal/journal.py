@@ -22,6 +22,7 @@ from agent.journal.entries import Admitted, Answered, Bounds, Kept, ReplyTo, Run
 from agent.journal.file import Statement
 from agent.journal.schema import clip_name
 from agent.journal.sessions import Sessions
+from agent.journal.templates import Templates
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Journal:
         self._bounds = bounds or Bounds()
         self.sessions = Sessions(self._database, kept or Kept())
         """The conversations."""
+        self.templates = Templates(self._database)
+        """The prompt templates that operators saved."""
         self._mend_interval_s = mend_interval_s
         self._answers = 0
         self._answer_bytes = 0

@@ -7,8 +7,9 @@ import sqlite3
 
 from agent.journal.clips import Clips
 
-VERSION = 2
+VERSION = 3
 """Of the tables, in `PRAGMA user_version`; 0 is a new file, or one of the releases before there were versions."""
+_WITH_CONVERSATIONS = 2
 
 _TABLE = """
 CREATE TABLE request (
@@ -59,6 +60,15 @@ CREATE TABLE turn (
 """,
     "CREATE INDEX said ON turn (client, session, number)",  # in its order, which would else be sorted at each question
 )
+_TEMPLATES = """
+CREATE TABLE template (
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body BLOB,              -- NULL: taken away with this version
+    saved_at REAL NOT NULL,
+    PRIMARY KEY (name, version)
+)
+"""
 _FROM_0 = (
     "DROP INDEX IF EXISTS unanswered",
     "DROP INDEX IF EXISTS answered",
@@ -81,8 +91,10 @@ def prepare(connection: sqlite3.Connection, clips: Clips) -> None:
             connection.execute(_TABLE)
         elif version == 0:
             _migrate(connection, clips)
-        for table in _CONVERSATIONS:
-            connection.execute(table)
+        if version < _WITH_CONVERSATIONS:
+            for table in _CONVERSATIONS:
+                connection.execute(table)
+        connection.execute(_TEMPLATES)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

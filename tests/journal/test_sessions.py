@@ -110,7 +110,7 @@ async def test_a_journal_of_the_release_before_has_none_and_can(path):
     async with opened(path) as journal:
         await journal.admit(admitted("r1"))
     with sqlite3.connect(path) as database:
-        database.executescript("DROP TABLE session; DROP TABLE turn; PRAGMA user_version = 1")
+        database.executescript("DROP TABLE session; DROP TABLE turn; DROP TABLE template; PRAGMA user_version = 1")
     database.close()
     async with opened(path) as journal:
         await say(journal, 2)
