@@ -40,6 +40,10 @@ from agent.sessions.calls import SessionCalls
 from agent.sessions.conversations import Conversations
 from agent.settings import Settings
 from agent.speech_text import speech_text
+from agent.templates.calls import TemplateCalls
+from agent.templates.catalogue import Catalogue
+from agent.templates.retained import RetainedTemplates
+from agent.templates.shipped import shipped
 from agent.uploads.uploads import Uploads
 from agent.watchdog import Watchdog
 
@@ -75,13 +79,16 @@ class Agent:
             probe=self._probe,
         )
         self._announcer = Announcer(topics, self._mqtt, report.info, report.state)
+        self._catalogue = Catalogue(self._journal.templates, shipped())
+        self._templates = RetainedTemplates(topics, self._mqtt, self._catalogue)
+        self._catalogue.on_change = self._templates.changed
         self._background = Background()
         stages = Stages(
             self._engines,
             max_audio_s=max(settings.limits.max_audio_s, settings.limits.max_upload_s),
             system=settings.chat.system,
             sampling=settings.chat.sampling,
-            manners=Manners(settings.personas),
+            manners=Manners(settings.personas, self._catalogue.find),
             overflow=settings.chat.on_overflow,
             guards=GuardSettings(**settings.chat.guards.model_dump()),
             phrases=Phrases(settings.phrase_cache_bytes),
@@ -109,7 +116,7 @@ class Agent:
         self._operators = Operators(
             topics,
             settings.operators,
-            administration.actions,
+            {**administration.actions, **TemplateCalls(self._catalogue).actions},
             replies=replies,
             ack=self._mqtt.ack,
         )
@@ -218,6 +225,7 @@ class Agent:
                 Subscription(self._topics.all_admin),
                 Subscription(self._topics.probe),
                 Subscription(self._topics.all_client_status, retain_as_published=False),
+                Subscription(self._topics.all_templates, retained=True, retain_as_published=False),
             ),
             will=last_will(self._topics),
             session_expiry_s=_SESSION_EXPIRY_S,
@@ -227,11 +235,14 @@ class Agent:
     def _heard(self, message: Message) -> None:
         if message.topic == self._topics.probe:
             self._probe.heard(message)
+        elif self._topics.parse_template(message.topic):
+            self._templates.hear(message)
         else:
             self._handler.handle(message)
 
     def _connected(self) -> None:
         self._probe.connected()
+        self._templates.repeat()  # before anybody reads that it is online
         self._announcer.repeat()
 
     def _changed(self) -> None:
@@ -239,8 +250,8 @@ class Agent:
             self._announcer.changed()
 
     def _journal_changed(self) -> None:
-        if not self._journal.broken and self._report.phase is not Phase.DRAINING:
-            self._runs.resume()  # what could not be read at the start
+        if not self._journal.broken:
+            self._mended()
         self._changed()
 
     def _ended(self, admitted: Admitted, reply: Reply) -> None:
@@ -249,6 +260,14 @@ class Agent:
 
     def _vitals(self) -> Vitals:
         return Vitals(self._report.state(), self._mqtt.connected, self._journal.waited_s)
+
+    def _mended(self) -> None:
+        """The journal can be read and written: what could not be at the start, and what a new one lacks."""
+        self._catalogue.mend()
+        if self._mqtt.connected:
+            self._templates.repeat()
+        if self._report.phase is not Phase.DRAINING:
+            self._runs.resume()
 
     def _watchdog(self) -> Watchdog:
         """Fed while what nobody sees from outside gets on; engines are minded by their hosts."""

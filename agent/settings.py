@@ -216,7 +216,8 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     """How much memory engines may take."""
     operators: tuple[Id, ...] = ("operator",)
-    """Broker users who may ask for `health`, `models.…` and `drain`; the broker's ACL must let them, too."""
+    """Broker users who may ask for `health`, `models.…`, `templates.…` and `drain`; the broker's ACL must let them,
+    too."""
     chat: ChatSettings = ChatSettings()
     """How the language model is asked."""
     personas: dict[Id, Annotated[Persona, BeforeValidator(_persona)]] = Field(default_factory=dict)

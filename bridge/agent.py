@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from agent.client import AgentClient, AudioChunk
+from agent.contract.admin import AdminRequest
 from agent.contract.events import Event
 from agent.contract.lookup import Found
 from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.sessions import SessionCall
+from agent.contract.templates import Template
 from agent.contract.terms import AdminOperation, Operation, Presence
 
 
@@ -33,6 +35,10 @@ class Agent(Protocol):
     @property
     def info(self) -> Info | None:
         """What the agent is and can do; None until it said so."""
+
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """The agent's prompt templates by name, as far as it told them."""
 
     async def __aenter__(self) -> object: ...
 
@@ -63,7 +69,7 @@ class Agent(Protocol):
     async def converse(self, asked: SessionCall, /, *, client: str | None = None) -> Reply:
         """The reply to a call about the client's conversations; raises like `ask`."""
 
-    async def administer(self, operation: AdminOperation, /, *, model: str | None = None) -> Reply:
+    async def administer(self, operation: AdminOperation, asked: AdminRequest | None = None, /) -> Reply:
         """The reply to an operator's call; raises ContractError or NoReply."""
 
     def cancel(

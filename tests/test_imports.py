@@ -211,6 +211,10 @@ ALLOWED: dict[str, set[str]] = {
         "agent.sessions.conversations",
     },
     "agent.sessions": set(),
+    "agent.templates": {"agent.contract"},
+    "agent.templates.catalogue": {"agent.contract", "agent.journal.templates", "agent.templates.versions"},
+    "agent.templates.calls": {"agent.contract", "agent.templates"},
+    "agent.templates.retained": {"agent.contract", "agent.errors", "agent.mqtt", "agent.templates.catalogue"},
     "agent.handler": {
         "agent.contract",
         "agent.errors",

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 Action = Callable[[AdminRequest], Awaitable[WireModel]]
 """Does what an operator asks, and says what came of it. Raises ContractError."""
 
-_MAX_BYTES = 4_096
+_MAX_BYTES = 256_000
+"""A template, and room to write it as one likes [bytes]."""
 _MAX_AT_ONCE = 16
 
 

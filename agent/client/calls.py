@@ -46,9 +46,9 @@ class Calls:
         message = in_json(self._topics.request(client, Operation.SESSION), call)
         return await self._exchange.ask((client, str(call.id)), message, _TIMEOUT_S)
 
-    async def administer(self, operation: AdminOperation, model: str | None, timeout_s: float) -> Reply:
+    async def administer(self, operation: AdminOperation, asked: AdminRequest, timeout_s: float) -> Reply:
         """The reply to an operator's call."""
         client = await self._names.may_ask(None)
-        call_id = uuid.uuid4().hex
-        asked = in_json(self._topics.admin(client, operation), AdminRequest(id=call_id, model=model))
-        return await self._exchange.ask((client, call_id), asked, timeout_s, repeatable=False)
+        call = asked.model_copy(update={"id": asked.id or uuid.uuid4().hex})
+        message = in_json(self._topics.admin(client, operation), call)
+        return await self._exchange.ask((client, str(call.id)), message, timeout_s, repeatable=False)

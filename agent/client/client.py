@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 
@@ -17,13 +17,16 @@ from agent.client.names import Names
 from agent.client.publications import in_json
 from agent.client.questions import Question, check_reply_to
 from agent.client.reach import Reach
+from agent.client.templates import Templates
 from agent.client.upload import Upload
+from agent.contract.admin import AdminRequest
 from agent.contract.events import Event
 from agent.contract.lookup import Found
 from agent.contract.messages import Cancel, Request, StreamOptions, UploadStart
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.sessions import SessionCall
+from agent.contract.templates import Template
 from agent.contract.terms import AdminOperation, Operation, Presence
 from agent.contract.topics import Topics
 from agent.mqtt.client import MqttClient
@@ -44,8 +47,11 @@ class AgentClient:
     nothing is heard, until its deadline. Broker and agent may be killed meanwhile; the caller sees one reply.
     """
 
-    def __init__(self, mqtt: MqttSettings, *, topics: Topics, client: str) -> None:
-        """`client` is the level of the topics that the broker lets this user write and read: its user name."""
+    def __init__(self, mqtt: MqttSettings, *, topics: Topics, client: str, templates: bool = False) -> None:
+        """`client` is the level of the topics that the broker lets this user write and read: its user name.
+
+        With `templates`, the agent's prompt templates are heard, too.
+        """
         self._topics = topics
         self._client = client
         self._exit = AsyncExitStack()
@@ -55,6 +61,7 @@ class AgentClient:
             on_message=self._on_message,
             subscriptions=(
                 Subscription(topics.all_replies(client)),
+                *((Subscription(topics.all_templates, retained=True),) if templates else ()),
                 Subscription(topics.info, retained=True),  # before the status: who is online has said what it can
                 Subscription(topics.status, retained=True),
             ),
@@ -64,6 +71,7 @@ class AgentClient:
         self._exchange = Exchange(self._mqtt.publish, judge=self._reach.judge)
         self._calls = Calls(self._exchange, self._names, topics)
         self._listeners = Listeners(topics)
+        self._templates = Templates(topics)
 
     async def __aenter__(self) -> Self:
         await self._exit.enter_async_context(self._mqtt)
@@ -92,6 +100,11 @@ class AgentClient:
     def info(self) -> Info | None:
         """What the agent is and can do; None until it said so."""
         return self._reach.info
+
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """The agent's prompt templates by name, as far as it told them, and they are listened for."""
+        return self._templates.known
 
     async def online(self, timeout_s: float) -> None:
         """Returns once the agent says it is online. ContractError: broker_unavailable or agent_offline."""
@@ -179,13 +192,13 @@ class AgentClient:
         return await self._calls.converse(asked, client)
 
     async def administer(
-        self, operation: AdminOperation, *, model: str | None = None, timeout_s: float = _ADMIN_TIMEOUT_S
+        self, operation: AdminOperation, asked: AdminRequest | None = None, *, timeout_s: float = _ADMIN_TIMEOUT_S
     ) -> Reply:
         """The reply to an operator's call; ContractError(forbidden) where the broker does not let this user make it.
 
         NoReply where nothing is heard within `timeout_s`, which on MQTT 3.1.1 may mean the same.
         """
-        return await self._calls.administer(operation, model, timeout_s)
+        return await self._calls.administer(operation, asked or AdminRequest(), timeout_s)
 
     def cancel(
         self,
@@ -217,5 +230,5 @@ class AgentClient:
             # It is online. That comes, retained, also whenever we connect again: a broker that lost its memory lost
             # what it had confirmed.
             self._exchange.again()
-        else:
+        elif not self._templates.hear(message):
             self._listeners.hear(message)

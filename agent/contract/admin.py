@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from agent.contract.messages import PlainText, Vars
 from agent.contract.presence import EngineInfo, EngineState, Info, State
+from agent.contract.templates import Template
 from agent.contract.terms import Id
 from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
@@ -22,7 +24,17 @@ class AdminRequest(WireModel):
     reply_to: str | None = Field(default=None, min_length=1, max_length=MAX_TOPIC_BYTES)
     """Topic for the reply, below the operator's own reply prefix."""
     model: Id | None = None
-    """The model that is meant, for those that need one."""
+    """With `models.…`: the model that is meant."""
+    name: Id | None = None
+    """With `templates.…`: the template that is meant; `.json` at its end is no part of it."""
+    version: int | None = Field(default=None, ge=0)
+    """With `templates.get` and `templates.render`: which one; the latest when left out, 0 as shipped."""
+    template: Template | None = None
+    """With `templates.put`: what is to be saved. With `templates.render`: what is rendered, in place of a saved one."""
+    text: PlainText | None = None
+    """With `templates.render`: the question; the template's own `user` when left out."""
+    vars: Vars = Field(default_factory=dict)
+    """With `templates.render`: what goes into the other places."""
 
 
 class ModelInfo(WireModel):

@@ -15,6 +15,10 @@ MAX_STOP_STRINGS = 16
 MAX_TOKENS = 32_768
 MAX_TEMPLATE_CHARS = 32_000
 MAX_TEMPLATE_KEYS = 64
+MAX_TEMPLATE_BYTES = 64_000
+"""Of a template that is kept [bytes of JSON]."""
+MAX_TEMPLATES = 200
+"""Of one agent, the shipped ones not counted."""
 MAX_TURNS_TOLD = 200
 """Of a conversation, or conversations of a caller, in one reply."""
 MIN_CHUNK_BYTES = 1_024

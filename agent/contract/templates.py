@@ -41,6 +41,7 @@ def _number(text: str) -> object:
     return float(text) if "." in text else int(text)
 
 
+_Written = dict[str, float | str | list[str] | None]
 _Value = Annotated[PlainText, Field(max_length=MAX_TEMPLATE_CHARS)]
 
 
@@ -54,7 +55,7 @@ class Template(WireModel):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, _Value | None] = Field(init=False)
 
-    config: Annotated[Sampling, BeforeValidator(_as_sampling)] = Sampling()
+    config: Annotated[Sampling, BeforeValidator(_as_sampling, json_schema_input_type=Sampling | _Written)] = Sampling()
     """How the language model picks its words, where neither request nor conversation says; numbers may be strings."""
     template: Annotated[PlainText, Field(min_length=1, max_length=MAX_TEMPLATE_CHARS)]
     """The prompt, with its places."""
@@ -80,6 +81,11 @@ class Template(WireModel):
         """The keys in the prompt, in their order. ContractError(template_invalid) for a brace that belongs to none."""
         return list(dict.fromkeys(name for name in self._parts() if name))
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The keys that each request must give."""
+        return tuple(name for name, value in self.values.items() if value is None and name != QUESTION)
+
     def check(self) -> None:
         """ContractError(template_invalid) where the prompt and the keys do not go together; it names them all."""
         places = self.places
@@ -92,9 +98,8 @@ class Template(WireModel):
     def check_given(self, given: Mapping[str, str]) -> None:
         """The same for a request that brings `given` for its places."""
         self.check()
-        wanted = {name: value for name, value in self.values.items() if name != QUESTION}
-        missing = [name for name, value in wanted.items() if value is None and name not in given]
-        unused = [name for name in given if name not in wanted]
+        missing = [name for name in self.needs if name not in given]
+        unused = [name for name in given if name not in self.values or name == QUESTION]
         _refuse(missing, unused, "the request says nothing for the keys", "the template has no keys")
 
     def render(self, question: str, given: Mapping[str, str]) -> str:

@@ -82,6 +82,10 @@ class Topics:
         """Where a chunk, counted from 0, of the speech of the run that replies on `reply_topic` goes."""
         return f"{reply_topic}/audio/{chunk}"
 
+    def template(self, name: str) -> str:
+        """Retained: the prompt template of this name."""
+        return f"{self._root}/template/{name}"
+
     def client_status(self, client: str) -> str:
         """Where `client`, a device, says `online` or `offline` of itself, retained."""
         return f"{self.base}/clients/{client}/status"
@@ -115,6 +119,11 @@ class Topics:
     def all_admin(self) -> str:
         """The filter an agent subscribes to for its operators."""
         return f"{self._root}/admin/#"
+
+    @property
+    def all_templates(self) -> str:
+        """The filter of all prompt templates."""
+        return self.template("+")
 
     @property
     def all_client_status(self) -> str:
@@ -182,6 +191,13 @@ class Topics:
         match _below(f"{self._root}/reply/", topic):
             case [client, request_id, "audio", chunk] if _is_number(chunk):
                 return client, request_id, int(chunk)
+        return None
+
+    def parse_template(self, topic: str) -> str | None:
+        """The name of the prompt template that `topic` is for; None where it is another topic."""
+        match _below(f"{self._root}/template/", topic):
+            case [name] if is_id(name):
+                return name
         return None
 
     def parse_client_status(self, topic: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing_extensions import Self
 
 from agent.client import AudioChunk
+from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError
 from agent.contract.events import Event
 from agent.contract.limits import Limits
@@ -16,6 +17,7 @@ from agent.contract.messages import Request
 from agent.contract.presence import EngineInfo, Info
 from agent.contract.reply import AudioBody, ErrorBody, Reply, TranscriptBody
 from agent.contract.sessions import SessionCall
+from agent.contract.templates import Template
 from agent.contract.terms import AdminOperation, Operation, Presence, RunState, Stage, Status
 from bridge.agent import Agent
 
@@ -39,11 +41,12 @@ class FakeAgent:
         self.alive = True
         self.presence: Presence | None = Presence.ONLINE
         self.info: Info | None = INFO
+        self.templates: dict[str, Template] = {}
         self.asked: list[Request] = []
         self.conversed: list[tuple[SessionCall, str | None]] = []
         self.operations: list[Operation] = []
         """What each of them is."""
-        self.administered: list[tuple[AdminOperation, str | None]] = []
+        self.administered: list[tuple[AdminOperation, AdminRequest]] = []
         self.was_asked = asyncio.Semaphore(0)
         self.answers = asyncio.Event()
         self.answers.set()
@@ -121,8 +124,8 @@ class FakeAgent:
         self.conversed.append((asked, client))
         return Reply(id="c", status=Status.OK, agent="orin", result={"sessions": []})
 
-    async def administer(self, operation: AdminOperation, *, model: str | None = None) -> Reply:
-        self.administered.append((operation, model))
+    async def administer(self, operation: AdminOperation, asked: AdminRequest | None = None) -> Reply:
+        self.administered.append((operation, asked or AdminRequest()))
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome or Reply(id="a1", status=Status.OK, agent="orin", result={"models": []})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.contract.admin import AdminRequest
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import AdminOperation
 from bridge.settings import BridgeSettings
@@ -36,7 +37,8 @@ async def test_off_by_default(http, agent, method, path):
 async def test_the_agent_is_asked(operator, agent, method, path):
     answer = await operator.request(method, f"/v1/admin/{path}")
     assert (answer.status_code, answer.json()) == (200, {"models": []})
-    assert agent.administered == [CALLS[method, path]]
+    operation, model = CALLS[method, path]
+    assert agent.administered == [(operation, AdminRequest(model=model))]
 
 
 async def test_what_the_agent_refuses_is_a_problem(operator, agent):

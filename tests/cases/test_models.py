@@ -92,7 +92,7 @@ def test_operators_see_how_the_agent_fares(operate):
         ("models.load", "{", "bad_request"),
         ("reboot", {}, "not_found"),
         ("", {}, "not_found"),
-        ("health", "x" * 5_000, "payload_too_large"),
+        ("health", "x" * 300_000, "payload_too_large"),
         ("health", {"reply_to": "edgevoice/v1/orin/reply/demo/1"}, "forbidden"),
     ],
     ids=str,

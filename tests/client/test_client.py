@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent.client import AgentClient, AudioChunk, NoReply
-from agent.contract.admin import Health
+from agent.contract.admin import AdminRequest, Health
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import EventType
 from agent.contract.messages import Request, StreamOptions
@@ -225,6 +225,6 @@ async def test_operators_calls_are_made_by_who_may(stack, client):
         await operator.online(10)
         health = Health.model_validate((await operator.administer(AdminOperation.HEALTH)).result, strict=False)
         assert [model.name for model in health.models] == ["default"]
-        reply = await operator.administer(AdminOperation.MODELS_LOAD, model="another")
+        reply = await operator.administer(AdminOperation.MODELS_LOAD, AdminRequest(model="another"))
         assert reply.error
         assert reply.error.code is ErrorCode.NOT_FOUND

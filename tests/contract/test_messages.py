@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import agent.contract
 from agent.contract.admin import AdminRequest, Health, ModelInfo, ModelList
+from agent.contract.catalogue import Rendered, Rendering, StoredTemplate, TemplateInfo, TemplateList
 from agent.contract.docs import field_docs
 from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event
@@ -108,6 +109,8 @@ PERSONA = (
     f'"on_overflow":"summarize","params":{SAMPLING}'
 )
 CONFIG = f'{{{PERSONA},"persona":"nurse"}}'
+TEMPLATE = f'{{"config":{SAMPLING},"city":null,"style":"brief","template":"In {{city}}, {{style}}: {{user}}"}}'
+TEMPLATE_INFO = '"name":"brief","version":2,"saved_at":1795300000.5,"needs":["city"]'
 SESSION = f'"session_id":"evening","turns":3,"created_at":1795300000.5,"used_at":1795300060.5,"config":{CONFIG}'
 SAMPLES: dict[type[WireModel], str] = {
     Message: '{"role":"user","content":"What time is it?"}',
@@ -135,7 +138,7 @@ SAMPLES: dict[type[WireModel], str] = {
     Cancel: '{"id":"9f2c","played_ms":1200,"last_seq":1}',
     Lookup: '{"id":"a1","request_id":"9f2c","reply_to":"edgevoice/v1/orin/reply/kitchen/a1"}',
     Persona: f"{{{PERSONA}}}",
-    Template: f'{{"config":{SAMPLING},"city":null,"style":"brief","template":"In {{city}}, {{style}}: {{user}}"}}',
+    Template: TEMPLATE,
     SessionConfig: CONFIG,
     SessionCall: (
         '{"v":1,"id":"a1","reply_to":"edgevoice/v1/orin/reply/kitchen/a1","op":"config","session_id":"evening",'
@@ -165,7 +168,15 @@ SAMPLES: dict[type[WireModel], str] = {
     Info: INFO,
     EngineState: ENGINE_STATE,
     State: STATE,
-    AdminRequest: '{"v":1,"id":"9f2c","reply_to":"edgevoice/v1/orin/reply/operator/9f2c","model":"mistral-7b"}',
+    AdminRequest: (
+        '{"v":1,"id":"9f2c","reply_to":"edgevoice/v1/orin/reply/operator/9f2c","model":"mistral-7b",'
+        f'"name":"brief","version":2,"template":{TEMPLATE},"text":"Hi","vars":{{"city":"Bern"}}}}'
+    ),
+    TemplateInfo: f"{{{TEMPLATE_INFO}}}",
+    TemplateList: f'{{"templates":[{{{TEMPLATE_INFO}}}]}}',
+    StoredTemplate: f'{{{TEMPLATE_INFO},"versions":[0,1,2],"template":{TEMPLATE}}}',
+    Rendering: '{"text":"Hi","vars":{"city":"Bern"}}',
+    Rendered: f'{{"prompt":"In Bern, brief: Hi","config":{SAMPLING}}}',
     ModelInfo: MODEL,
     ModelList: f'{{"models":[{MODEL}]}}',
     Health: (f'{{"info":{INFO},"state":{STATE},"models":[{MODEL}],"uptime_s":12.5,"available_bytes":4000000000}}'),

@@ -70,7 +70,15 @@ def test_every_topic_has_a_row():
     built = [topics.request("{client}", operation) for operation in Operation]
     reply = topics.reply("{client}", "{id}")
     built.append(topics.admin("{client}", AdminOperation.DRAIN).replace("/drain", "/{operation}"))
-    built += [reply, topics.event(reply), topics.status, topics.info, topics.state, topics.probe]
+    built += [
+        topics.template("{name}"),
+        reply,
+        topics.event(reply),
+        topics.status,
+        topics.info,
+        topics.state,
+        topics.probe,
+    ]
     built.append(topics.audio(reply, 7).replace("/7", "/{chunk}"))
     built += [topics.upload("{client}", "{id}", UploadPart(step)) for step in (UploadStep.START, UploadStep.END)]
     built.append(topics.upload("{client}", "{id}", UploadPart(UploadStep.CHUNK, 7)).replace("/7", "/{n}"))

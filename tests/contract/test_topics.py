@@ -206,7 +206,20 @@ class TestPresence:
             assert client is None or is_id(client)
 
 
+class TestTemplates:
+    @given(topics, ids)
+    def test_a_templates_topic_says_its_name(self, topics, name):
+        assert topics.parse_template(topics.template(name)) == name
+
+    @given(hostile)
+    def test_no_other_topic_does(self, rest):
+        for topic in (rest, f"{ROOT}/template/{rest}", f"{ROOT}/request/{rest}", f"other/orin/template/{rest}"):
+            name = TOPICS.parse_template(topic)
+            assert name is None or topic == TOPICS.template(name)
+
+
 def test_the_filters_cover_what_is_built():
+    assert TOPICS.template("brief").startswith(TOPICS.all_templates.removesuffix("+"))
     assert TOPICS.request("kitchen", Operation.CHAT).startswith(TOPICS.all_requests.removesuffix("#"))
     assert TOPICS.wav("kitchen", "1", ReplyMode.TEXT).startswith(TOPICS.all_requests.removesuffix("#"))
     assert TOPICS.event(TOPICS.reply("kitchen", "1")).startswith(TOPICS.all_replies("kitchen").removesuffix("#"))

@@ -38,6 +38,7 @@ WRITES = {
     ("demo", TOPICS.status): False,
     ("demo", TOPICS.info): False,
     ("demo", TOPICS.state): False,
+    ("demo", TOPICS.template("brief")): False,
     ("demo", TOPICS.admin("demo", DRAIN)): False,
     ("demo", TOPICS.admin("operator", DRAIN)): False,
     ("demo", "home/light"): False,
@@ -50,9 +51,11 @@ WRITES = {
     ("bridge", TOPICS.admin("bridge", DRAIN)): False,
     ("bridge", TOPICS.admin("operator", DRAIN)): False,
     ("bridge", TOPICS.probe): False,
+    ("bridge", TOPICS.template("brief")): False,
     ("bridge", "home/light"): False,
     ("operator", TOPICS.admin("operator", DRAIN)): True,
     ("operator", TOPICS.admin("demo", DRAIN)): False,
+    ("operator", TOPICS.template("brief")): False,
     ("operator", TOPICS.client_status("demo")): False,
     ("operator", TOPICS.reply("demo", "1")): False,
     ("operator", "$CONTROL/dynamic-security/v1"): False,
@@ -61,6 +64,8 @@ WRITES = {
     ("agent", TOPICS.status): True,
     ("agent", TOPICS.info): True,
     ("agent", TOPICS.state): True,
+    ("agent", TOPICS.template("brief")): True,
+    ("agent", f"{TOPICS.template('brief')}/more"): False,
     ("agent", TOPICS.probe): True,
     ("agent", TOPICS.client_status("demo")): False,
     ("agent", TOPICS.request("demo", Operation.CHAT)): False,
@@ -118,6 +123,7 @@ async def test_who_may_write_what(watched, protocol):
 
 REQUEST = TOPICS.request("demo", Operation.CHAT)
 REPLY = TOPICS.reply("demo", "1")
+TEMPLATE = TOPICS.template("brief")
 SENT = [
     ("demo", REQUEST),
     ("demo", TOPICS.client_status("demo")),
@@ -127,6 +133,7 @@ SENT = [
     ("agent", TOPICS.event(REPLY)),
     ("agent", TOPICS.reply("bridge", "1")),
     ("agent", TOPICS.probe),
+    ("agent", TEMPLATE),
     ("agent", TOPICS.status),
 ]
 READS = {
@@ -136,12 +143,13 @@ READS = {
         TOPICS.request("bridge", Operation.CHAT),
         TOPICS.admin("operator", DRAIN),
         TOPICS.probe,
+        TEMPLATE,
         TOPICS.status,
     },
-    "demo": {REPLY, TOPICS.event(REPLY), TOPICS.status},
-    "other": {TOPICS.status},
-    "bridge": {TOPICS.reply("bridge", "1"), TOPICS.status},
-    "operator": {TOPICS.client_status("demo"), TOPICS.status},
+    "demo": {REPLY, TOPICS.event(REPLY), TEMPLATE, TOPICS.status},
+    "other": {TEMPLATE, TOPICS.status},
+    "bridge": {TOPICS.reply("bridge", "1"), TEMPLATE, TOPICS.status},
+    "operator": {TOPICS.client_status("demo"), TEMPLATE, TOPICS.status},
 }
 EVERYTHING = [
     "#",
