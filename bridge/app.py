@@ -21,14 +21,26 @@ from bridge.metrics.metered import Metered
 from bridge.metrics.tally import Tally
 from bridge.openai.documentation import MODELS
 from bridge.openapi import describe
-from bridge.routes import admin, ask, health, metrics, openai, openai_audio, requests, sessions
+from bridge.routes import (
+    admin,
+    ask,
+    health,
+    metrics,
+    openai,
+    openai_audio,
+    prompt,
+    requests,
+    sessions,
+    templates,
+)
 from bridge.settings import BridgeSettings
 from bridge.state import State
 from bridge.waiting import Waiting
 from bridge.workers.roll import Roll
 
 _CONTRACT_VERSION = "1"
-_ROUTERS = tuple(family.router for family in (ask, requests, sessions, openai, openai_audio, admin, health, metrics))
+_FAMILIES = (ask, requests, sessions, templates, prompt, openai, openai_audio, admin, health, metrics)
+_ROUTERS = tuple(family.router for family in _FAMILIES)
 _ROUTES = tuple(route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute))
 _DESCRIPTION = "Ask the agent by text or by voice, and be answered in text or in speech."
 
@@ -50,7 +62,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        client = agent or AgentClient(settings.mqtt, topics=settings.topics, client=settings.client)
+        client = agent or AgentClient(settings.mqtt, topics=settings.topics, client=settings.client, templates=True)
         async with client:
             watchdog = Watchdog({"the connection to the broker": lambda: client.alive})
             watching = asyncio.create_task(watchdog.run(), name="watchdog")

@@ -13,6 +13,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from agent.contract.errors import ErrorCode
 from agent.contract.messages import HearingOptions, Request, Sampling, StreamOptions, VoiceOptions
 from agent.contract.reply import Reply
+from agent.contract.templates import Template
 from agent.contract.terms import AudioFormat
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
 from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, WAV
@@ -22,6 +23,7 @@ ASK_PATH = "/v1/ask"
 _REF = "#/components/schemas/{model}"
 _MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Request, "validation"),
+    (Template, "validation"),
     (Reply, "serialization"),
     (Progress, "serialization"),
     (Problem, "serialization"),
@@ -187,6 +189,10 @@ def _answers() -> dict[str, Any]:
     }
 
 
+def _template_request(example: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": ref(Template), "example": example}}}}
+
+
 def _accepted() -> dict[str, Any]:
     return {
         "description": f"The agent has it; only with `Prefer: {RESPOND_ASYNC}`.",
@@ -199,6 +205,20 @@ def _accepted() -> dict[str, Any]:
     }
 
 
+TEMPLATE_REQUEST = _template_request(
+    {"config": {"temperature": 0}, "to": None, "template": "Translate into {to}:\n\n{user}"}
+)
+"""What is saved as a template."""
+PROMPT_REQUEST = _template_request(
+    {
+        "config": {"temperature": "1.0", "top_p": "0.95", "max_tokens": "256"},
+        "system": "Answer in one word. ",
+        "user": "What is the capital of France?",
+        "template": "{system}{user}",
+    }
+)
+"""What is asked by a template."""
+PROMPT_RESPONSE: dict[str, Any] = {"description": "The reply.", "content": {JSON: {"schema": ref(Reply)}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = _problems()
 """What any route may answer instead, by status."""
 ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), 202: _accepted(), **PROBLEMS}

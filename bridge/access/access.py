@@ -19,7 +19,7 @@ from bridge.access.rate import Bucket, Peers, Rates
 from bridge.body_limit import refuse
 from bridge.settings import BridgeSettings, is_loopback
 
-_GUARDED = ("/v1/", "/chat/")
+_GUARDED = ("/v1/", "/chat/", "/prompt")
 _BEARER = HTTPBearer(auto_error=False, description="A key by `edgevoice keys add`, where the bridge has any.")
 """For the documentation alone."""
 _WRONG_KEYS_BURST = 10
