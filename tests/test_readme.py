@@ -104,10 +104,11 @@ def test_what_up_prints_works_as_printed(up, tmp_path):
     commands = [
         line.strip() for line in up.splitlines() if line.startswith(("  XDG_CONFIG_HOME", "  EDGEVOICE", "  curl"))
     ]
-    listen, publish, respond, ask, curl = commands
+    listen, publish, respond, ask, templates, curl = commands
     for script in (f"{listen}\nsleep 0.5\n{publish}\nwait", respond, curl):
         assert json.loads(shell(script, tmp_path))["text"] == "You said: What is the capital of France?"
     assert "answer   You said: What is the capital of France?" in shell(ask, tmp_path)
+    assert "translate" in shell(templates, tmp_path)
 
 
 def test_the_ways_to_ask_work_as_printed(up, tmp_path):
@@ -140,6 +141,16 @@ def test_hearing_the_answer_as_it_comes_works_as_printed(up, tmp_path):
     assert re.search(r'event: token\nid: \d+\ndata: .*\n\n(?s:.*)event: reply\ndata: .*"You said: Hi"', printed)
     with wave.open(str(tmp_path / "answer.wav")) as speech:
         assert speech.readframes(speech.getnframes())
+
+
+def test_prompt_templates_work_as_printed(up, tmp_path):
+    url = re.search(r"HTTP (http://\S+)", up)
+    assert url
+    block = next(block for block in BLOCKS if "/prompt" in block).replace("\ncurl", "\necho; curl")
+    shown, rendered, asked, prompted = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+    assert shown["needs"] == ["to"]
+    assert asked["text"] == f"You said: {rendered['prompt']}"
+    assert (prompted["status"], prompted["text"]) == ("ok", "You said: Once upon a time")
 
 
 def test_asking_without_waiting_works_as_printed(up, tmp_path):

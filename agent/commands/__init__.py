@@ -23,6 +23,7 @@ COMMANDS = {
     "bridge": "Run the HTTP bridge.",
     "keys": "Make, list and revoke the API keys of the HTTP bridge.",
     "models": "List the models that can be had, fetch, check and remove them.",
+    "templates": "List, show, save and try the prompt templates of an agent, as its operator.",
     "provision": "Give a device, a program or an operator access to the broker, or take it away.",
     "status": "Show what runs on this machine, and how the agent fares.",
     "doctor": "Check this machine and say what to mend.",

@@ -18,6 +18,8 @@ from agent.signals import INTERRUPTED, until_signalled
 from agent.stack import Part, Stack, StackSettings
 from agent.stack.ports import HOST
 
+_OPERATOR = "operator"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fixed ports, for who wants them."""
@@ -47,7 +49,7 @@ async def _up(args: argparse.Namespace, settings: Settings) -> int:
             home=settings.home,
             mqtt_port=args.mqtt_port,
             http_port=args.http_port,
-            operators=("operator", "bridge") if args.admin else ("operator",),
+            operators=(_OPERATOR, "bridge") if args.admin else (_OPERATOR,),
             show_output=args.show_output,
         )
     )
@@ -79,7 +81,10 @@ Copy and paste, in another terminal:
   {clients} mosquitto_rr -V 5 -q 1 -W 60 -t {asked} -e {topics.reply(user, "rr")} -m 'What is the capital of France?'
 
   # this program, and programs in Python that read the same settings
-  {_asking(stack)} 'What is the capital of France?'
+  {_program(stack, user, "ask")} 'What is the capital of France?'
+
+  # its operator: which prompt templates there are
+  {_program(stack, _OPERATOR, "templates", "list")}
 
   # HTTP
   curl -s {stack.url}/v1/ask -H 'Content-Type: application/json' -d '{{"text": "What is the capital of France?"}}'
@@ -87,12 +92,12 @@ Copy and paste, in another terminal:
 Ctrl-C stops all of it."""
 
 
-def _asking(stack: Stack) -> str:
-    """`edgevoice ask` as the demo user, by the path of this program."""
-    broker = stack.mqtt().model_dump(mode="json", exclude_defaults=True)
+def _program(stack: Stack, user: str, *command: str) -> str:
+    """`edgevoice`, by the path of this program, with a command that it does as `user`."""
+    broker = stack.mqtt(user).model_dump(mode="json", exclude_defaults=True)
     settings = [f"EDGEVOICE_MQTT__{name.upper()}={shlex.quote(str(value))}" for name, value in broker.items()]
     installed = Path(sys.executable).with_name("edgevoice")
     program = [str(installed)] if installed.exists() else [sys.executable, "-m", "agent"]
     agent = stack.topics.agent
     who = [] if agent == DEFAULT_AGENT else ["--agent", agent]
-    return f"{' '.join(settings)} {shlex.join([*program, 'ask', *who])}"
+    return f"{' '.join(settings)} {shlex.join([*program, *command, *who])}"
