@@ -62,11 +62,13 @@ async def caller_rules(
 
 async def _agent_writes(user: User, trial: TrialTopics) -> AsyncIterator[Tried]:
     reply, status = trial.real.reply(trial.stranger, trial.stranger), trial.made_up.status
+    template = trial.made_up.template(trial.stranger)
     yield Tried("write replies", wanted=True, allowed=await user.may_write(reply), topic=reply)
     # Not on the agent's own status topic, where everybody would hear it. Where the rules name each agent, there is no
     # telling.
     if await user.may_write(trial.made_up.reply(trial.stranger, trial.stranger)):
         yield Tried("write an agent's status", wanted=True, allowed=await user.may_write(status), topic=status)
+        yield Tried("write its templates", wanted=True, allowed=await user.may_write(template), topic=template)
 
 
 async def _agent_hears(user: User, mqtt: MqttSettings, name: str, trial: TrialTopics) -> AsyncIterator[Tried]:
@@ -139,6 +141,7 @@ def _not_of_caller(trial: TrialTopics) -> Mapping[str, str]:
         "answer in an agent's place": trial.made_up.reply(trial.stranger, trial.stranger),
         "write an agent's status": trial.made_up.status,
         "write an agent's probe": trial.made_up.probe,
+        "write an agent's templates": trial.made_up.template(trial.stranger),
         **_not_of_anybody(trial),
     }
 

@@ -174,8 +174,9 @@ async def test_rules_that_are_too_open(broker_folder):
     assert "user agent: " in agent.message
     assert "read the replies to others" in agent.message
     assert "ask in another's name" in agent.message
-    for fault in ("read the replies to others", "answer in an agent's place", "write an agent's status", "administer"):
+    for fault in ("answer in an agent's place", "write an agent's status", "write an agent's templates", "administer"):
         assert fault in bridge.message
+    assert "read the replies to others" in bridge.message
     assert "/acl" in (bridge.fix or "")
 
 
@@ -185,6 +186,7 @@ async def test_rules_that_are_too_open(broker_folder):
         ("topic read edgevoice/v1/+/request/#", "agent", "may not read requests"),
         ("topic write edgevoice/v1/+/reply/#", "agent", "may not write replies"),
         ("topic readwrite edgevoice/v1/+/probe", "agent", "may not hear its own probe"),
+        ("topic readwrite edgevoice/v1/+/template/+", "agent", "may not write its templates"),
         ("topic read edgevoice/v1/clients/+/status", "agent", "may not hear of devices"),
         ("pattern write edgevoice/v1/clients/%u/status", "bridge", "may not say that it is there"),
         ("pattern read edgevoice/v1/+/reply/%u/#", "bridge", "may not read its replies"),
