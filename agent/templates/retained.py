@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from asyncio import Future
 from contextlib import suppress
 
 from agent.contract.topics import Topics
 from agent.errors import StorageError
 from agent.mqtt.client import MqttClient
-from agent.mqtt.message import Message, PacketTooLarge, Publication
+from agent.mqtt.message import Delivery, Message, PacketTooLarge, Publication
 from agent.templates.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class RetainedTemplates:
         self._topics = topics
         self._mqtt = mqtt
         self._catalogue = catalogue
+        self._refused = False
 
     def repeat(self) -> None:
         """Says all of them again: the broker may have lost what it knew."""
@@ -43,6 +45,13 @@ class RetainedTemplates:
 
     def _publish(self, name: str, payload: bytes) -> None:
         try:
-            self._mqtt.publish(Publication(self._topics.template(name), payload, retain=True))
+            delivery = self._mqtt.publish(Publication(self._topics.template(name), payload, retain=True))
         except PacketTooLarge as exc:
             logger.warning("the template %s is not told: %s", name, exc)
+        else:
+            delivery.add_done_callback(self._watch)
+
+    def _watch(self, outcome: Future[Delivery]) -> None:
+        if not self._refused and not outcome.cancelled() and outcome.result() is Delivery.REFUSED:
+            self._refused = True  # as it is for each of them
+            logger.warning("the broker refuses %s; see its ACL", self._topics.all_templates)

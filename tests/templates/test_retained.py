@@ -1,5 +1,6 @@
 """Each template has its retained topic, and what is none any more has none."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from agent.contract.templates import Template
 from agent.contract.topics import Topics
 from agent.journal.journal import Journal
-from agent.mqtt.message import Message
+from agent.mqtt.message import Delivery, Message
 from agent.templates.catalogue import Catalogue
 from agent.templates.retained import RetainedTemplates
 from tests.fakes import FakeMqtt
@@ -77,6 +78,16 @@ async def test_one_that_the_broker_does_not_take_is_passed_over(catalogue):
     await catalogue.put("large", Template.decode(json.dumps({"template": "{user}" + "x" * 200}).encode()))
     retained.repeat()
     assert told(small) == [("home", HOME.encode())]
+
+
+async def test_a_broker_whose_rules_are_older_is_told_of_once(mqtt, retained, caplog):
+    mqtt.says = Delivery.REFUSED
+    for _ in range(2):
+        retained.repeat()
+        await asyncio.sleep(0)
+    assert [record.message for record in caplog.records] == [
+        "the broker refuses edgevoice/v1/orin/template/+; see its ACL"
+    ]
 
 
 async def test_where_the_journal_cannot_be_read_nothing_is_told_or_ended(tmp_path, mqtt):
