@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -86,11 +87,11 @@ def _find(agent: Agent, name: str) -> Template:
     raise ContractError(ErrorCode.NOT_FOUND, f"no template {name!r}; there are {', '.join(known)}", field="name")
 
 
-def _known(agent: Agent) -> dict[str, Template]:
-    if not agent.templates:
-        message = "the agent has not said yet which templates it has"
-        raise ContractError(ErrorCode.AGENT_OFFLINE, message, retry_after_ms=2_000)
-    return dict(agent.templates)
+def _known(agent: Agent) -> Mapping[str, Template]:
+    if known := agent.templates:
+        return known
+    message = "the agent has not said yet which templates it has"
+    raise ContractError(ErrorCode.AGENT_OFFLINE, message, retry_after_ms=2_000)
 
 
 def _in_json(told: WireModel) -> Response:

@@ -46,8 +46,23 @@ def body_of(method):
     return {"json": BRIEF} if method == "PUT" else {}
 
 
-async def test_they_are_listed_and_read(http):
+async def test_the_api_describes_them(http):
     """Row 3.9"""
+    described = (await http.get("/openapi.json")).json()
+    paths = {
+        path: set(methods) for path, methods in described["paths"].items() if "template" in path or "prompt" in path
+    }
+    assert paths == {
+        "/v1/templates": {"get"},
+        "/v1/templates/{name}": {"get", "put", "delete"},
+        "/v1/templates/{name}/undo": {"post"},
+        "/v1/templates/{name}/render": {"post"},
+        "/prompt": {"post"},
+    }
+    assert "config" in described["components"]["schemas"]["Template"]["properties"]
+
+
+async def test_they_are_listed_and_read(http):
     listed = (await http.get("/v1/templates")).json()
     assert listed == {"templates": [{"name": "brief", "needs": ["city"]}]}
     for name in ("brief", "brief.json"):
