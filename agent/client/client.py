@@ -61,7 +61,7 @@ class AgentClient:
             on_message=self._on_message,
             subscriptions=(
                 Subscription(topics.all_replies(client)),
-                *((Subscription(topics.all_templates, retained=True),) if templates else ()),
+                *((Subscription(topics.all_templates, retained=True),) if templates else ()),  # before the info
                 Subscription(topics.info, retained=True),  # before the status: who is online has said what it can
                 Subscription(topics.status, retained=True),
             ),

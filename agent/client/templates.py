@@ -27,13 +27,13 @@ class Templates:
         return dict(sorted(self._known.items()))
 
     def hear(self, message: Message) -> bool:
-        """Takes what is said of a template; False where it is of something else."""
-        name = self._topics.parse_template(message.topic)
-        if name is None:
-            return False
+        """Takes what is said of a template; False where it is of something else, but for which connection it is."""
         if message.epoch != self._epoch:
             self._epoch = message.epoch
             self._known.clear()
+        name = self._topics.parse_template(message.topic)
+        if name is None:
+            return False
         self._known.pop(name, None)
         if message.payload:
             self._take(name, message.payload)

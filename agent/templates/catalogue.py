@@ -40,7 +40,7 @@ class Catalogue:
         history = self._known().get(template_name(name), ())
         if history and history[-1].template:
             return history[-1].template
-        known = ", ".join(self.current)
+        known = ", ".join(self.current) or "none"
         raise ContractError(ErrorCode.NOT_FOUND, f"no template {name!r}; there are {known}", field="template")
 
     def history(self, name: str) -> History:

@@ -84,12 +84,14 @@ def _find(agent: Agent, name: str) -> Template:
     known = _known(agent)
     if template := known.get(template_name(name)):
         return template
-    raise ContractError(ErrorCode.NOT_FOUND, f"no template {name!r}; there are {', '.join(known)}", field="name")
+    raise ContractError(
+        ErrorCode.NOT_FOUND, f"no template {name!r}; there are {', '.join(known) or 'none'}", field="name"
+    )
 
 
 def _known(agent: Agent) -> Mapping[str, Template]:
-    if known := agent.templates:
-        return known
+    if agent.info:  # which it says after those
+        return agent.templates
     message = "the agent has not said yet which templates it has"
     raise ContractError(ErrorCode.AGENT_OFFLINE, message, retry_after_ms=2_000)
 

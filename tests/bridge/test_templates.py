@@ -106,9 +106,16 @@ async def test_what_is_not_there_is_said(http, method, path, status, code):
 
 
 async def test_before_the_agent_said_anything_nothing_is_known(http, agent):
-    agent.templates = {}
+    agent.info = None
     answer = await http.get("/v1/templates")
     assert (answer.status_code, answer.json()["code"]) == (503, "agent_offline")
+
+
+async def test_there_may_be_none(http, agent):
+    agent.templates = {}
+    assert (await http.get("/v1/templates")).json() == {"templates": []}
+    answer = await http.get("/v1/templates/brief")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "no template 'brief'; there are none")
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)

@@ -24,6 +24,13 @@ def test_what_ended_while_there_was_no_connection_is_not_known_any_more():
     assert heard(("a", BODY, 1), ("b", BODY, 1), ("b", BODY, 2)) == ["b"]
 
 
+def test_all_may_have_ended_by_then():
+    templates = Templates(TOPICS)
+    templates.hear(Message(TOPICS.template("a"), BODY, retain=True, epoch=1))
+    templates.hear(Message(TOPICS.info, b"{}", retain=True, epoch=2))
+    assert not templates.known
+
+
 def test_one_that_cannot_be_read_is_passed_over():
     assert heard(("a", BODY, 1), ("a", b"{", 1), ("b", b"\xff", 1), ("c", BODY, 1)) == ["c"]
 
