@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (listing, show, put, delete, undo, render):
         action.add_argument("--json", action="store_true", help="for programs")
     for action in (listing, show, put, delete, undo, render, diff):
-        add_broker_arguments(action)
+        add_broker_arguments(action, user="broker user; one of the operators, to change anything")
 
 
 def run(args: argparse.Namespace) -> int:
