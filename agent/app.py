@@ -7,15 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from agent.admin.administration import Administration
-from agent.admin.operators import Operators
 from agent.audio.endpointer import Endpointer
 from agent.background import Background, first
 from agent.contract.reply import Reply
 from agent.contract.terms import Phase
 from agent.engines.engine_set import EngineSet
-from agent.handler import Handler
-from agent.intake import Intake
 from agent.interactions.log import InteractionLog
 from agent.journal.entries import Admitted, Bounds, Kept
 from agent.journal.journal import Journal
@@ -25,26 +21,16 @@ from agent.mqtt.client import MqttClient
 from agent.mqtt.message import BrokerUnavailable, Message, Subscription
 from agent.notify import more_time, notify
 from agent.pipeline.admission import Admission
-from agent.pipeline.guards import GuardSettings
-from agent.pipeline.manner import Manners
-from agent.pipeline.phrases import Phrases
-from agent.pipeline.stages import Stages
 from agent.presence.announcer import Announcer, last_will
 from agent.presence.namesake import refuse_second
 from agent.presence.probe import Probe
 from agent.presence.report import Report
-from agent.replies.replies import Replies
-from agent.runs.reception import Reception
-from agent.runs.runs import Runs
-from agent.sessions.calls import SessionCalls
-from agent.sessions.conversations import Conversations
+from agent.requests import Requests
 from agent.settings import Settings
 from agent.speech_text import speech_text
-from agent.templates.calls import TemplateCalls
 from agent.templates.catalogue import Catalogue
 from agent.templates.retained import RetainedTemplates
 from agent.templates.shipped import shipped
-from agent.uploads.uploads import Uploads
 from agent.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -83,75 +69,20 @@ class Agent:
         self._templates = RetainedTemplates(topics, self._mqtt, self._catalogue)
         self._catalogue.on_change = self._templates.changed
         self._background = Background()
-        stages = Stages(
-            self._engines,
-            max_audio_s=max(settings.limits.max_audio_s, settings.limits.max_upload_s),
-            system=settings.chat.system,
-            sampling=settings.chat.sampling,
-            manners=Manners(settings.personas, self._catalogue.find),
-            overflow=settings.chat.on_overflow,
-            guards=GuardSettings(**settings.chat.guards.model_dump()),
-            phrases=Phrases(settings.phrase_cache_bytes),
-        )
         self._metrics = Metrics(settings.metrics, self._vitals)
         self._interactions = InteractionLog(settings.interactions)
-        replies = Replies(topics, self._mqtt, on_refusal=self._metrics.refused)
-        conversations = Conversations(
-            self._journal.sessions,
-            unnamed_idle_s=settings.sessions.unnamed_idle_s,
-            stands_for_many=settings.stands_for_many,
-        )
-        self._runs = Runs(
-            agent=settings.agent,
+        self._requests = Requests(
+            settings,
+            self._mqtt,
             admission=self._admission,
+            engines=self._engines,
             journal=self._journal,
-            stages=stages,
-            conversations=conversations,
-            replies=replies,
-            ack=self._mqtt.ack,
+            catalogue=self._catalogue,
+            report=report,
+            stop=stop,
             on_change=self._changed,
             on_end=self._ended,
-        )
-        administration = Administration(self._engines.models, info=report.info, state=report.state, stop=stop)
-        self._operators = Operators(
-            topics,
-            settings.operators,
-            {**administration.actions, **TemplateCalls(self._catalogue).actions},
-            replies=replies,
-            ack=self._mqtt.ack,
-        )
-        intake = Intake(topics, settings.limits, settings.reply_prefixes)
-        reception = Reception(
-            journal=self._journal, admission=self._admission, runs=self._runs, replies=replies, ack=self._mqtt.ack
-        )
-        self._uploads = Uploads(
-            settings.limits,
-            trusted=settings.trusted_clients,
-            intake=intake,
-            reception=reception,
-            replies=replies,
-            listen=stages.listen,
-            ack=self._mqtt.ack,
-        )
-        self._session_calls = SessionCalls(
-            conversations,
-            self._journal.sessions,
-            self._admission,
-            intake=intake,
-            replies=replies,
-            ack=self._mqtt.ack,
-        )
-        self._handler = Handler(
-            topics,
-            self._mqtt,
-            intake=intake,
-            journal=self._journal,
-            admission=self._admission,
-            reception=reception,
-            uploads=self._uploads,
-            sessions=self._session_calls,
-            replies=replies,
-            operators=self._operators,
+            on_refusal=self._metrics.refused,
         )
 
     @asynccontextmanager
@@ -163,11 +94,9 @@ class Agent:
             await stack.enter_async_context(self._journal)
             await stack.enter_async_context(self._engines)
             await stack.enter_async_context(self._mqtt)
-            stack.push_async_callback(self._operators.close)
-            stack.push_async_callback(self._uploads.close)
-            stack.push_async_callback(self._session_calls.close)
+            stack.push_async_callback(self._requests.close)
             self._journal.on_change = self._journal_changed
-            self._runs.resume()  # before a message can arrive: nothing was awaited since
+            self._requests.resume()  # before a message can arrive: nothing was awaited since
             background = await stack.enter_async_context(self._background)
             background.start(self._watchdog().run(), name="watchdog")
             background.start(self._probe.run(), name="probe")
@@ -185,12 +114,12 @@ class Agent:
     async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
         """Takes nothing more on, gives what runs `grace_s` to finish, or until `hurry`; says goodbye."""
         self._report.phase = Phase.DRAINING
-        self._handler.stop_accepting()
+        self._requests.stop_accepting()
         self._probe.rest()
         self._announcer.changed()
-        await first(self._runs.finish(grace_s), hurry.wait())
+        await first(self._requests.finish(grace_s), hurry.wait())
         if hurry.is_set():
-            await self._runs.finish(0)
+            await self._requests.finish(0)
         if self._mqtt.connected:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._announcer.offline(), 2.0)
@@ -238,7 +167,7 @@ class Agent:
         elif self._topics.parse_template(message.topic):
             self._templates.hear(message)
         else:
-            self._handler.handle(message)
+            self._requests.handle(message)
 
     def _connected(self) -> None:
         self._probe.connected()
@@ -267,7 +196,7 @@ class Agent:
         if self._mqtt.connected:
             self._templates.repeat()
         if self._report.phase is not Phase.DRAINING:
-            self._runs.resume()
+            self._requests.resume()
 
     def _watchdog(self) -> Watchdog:
         """Fed while what nobody sees from outside gets on; engines are minded by their hosts."""

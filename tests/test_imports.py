@@ -291,6 +291,7 @@ LEAF = {
 
 COMPOSITION = (
     "agent.app",
+    "agent.requests",
     "agent.service",
     "agent.presence.report",
     "agent.engines.engine_set",
