@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Processes are those of this machine (in a container, of that container), found by their titles; phase, queue, "
         "engines and faults are what the agent says on its retained topics, wherever it runs. The exit status is 0 "
-        "where it is online, else 3."
+        "where it is online, 3 where it is not, and 1 where settings or files cannot be read."
     )
 
 

@@ -47,8 +47,12 @@ class History:
             if size > most_bytes:
                 break
             begin -= 1
+        if not begin:
+            return self
         step = STEP // 2
-        return replace(self, turns=self.turns[ceil(begin / step) * step :]) if begin else self
+        while 4 * step <= len(self.turns) - begin:
+            step *= 2
+        return replace(self, turns=self.turns[ceil(begin / step) * step :])
 
     @property
     def messages(self) -> list[Message]:

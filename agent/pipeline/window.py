@@ -25,7 +25,8 @@ _OFF = 1.02
 _MOST_BYTES_PER_TOKEN = 16
 """No text that is worth its place has more: what is beyond that cannot fit, and need not be counted."""
 STEP = 8
-"""So many messages are left out at once: the beginning stays the same for a while, and need not be read again."""
+"""So many messages are left out at once, or twice as many, and so on, up to half of what fits: the beginning stays the
+same for a while, and need not be read again."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Parts:
         """The messages that are left without the first `dropped` of the earlier ones."""
         return [*self.instruction, *self.earlier[dropped:], self.question]
 
-    def cuts(self) -> list[int]:
+    def cuts(self, step: int = STEP) -> list[int]:
         """How many of the earlier ones may be dropped, rising to all of them; what is left begins with a question."""
         begins = [number for number, message in enumerate(self.earlier) if number and message.role is Role.USER]
-        return [*(number for number in begins if number % STEP == 0 or number == begins[-1]), len(self.earlier)]
+        return [*(number for number in begins if number % step == 0 or number == begins[-1]), len(self.earlier)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Window:
         """How many of the earlier messages are too many; all, where the rest does not fit even without them."""
         if await self.holds(parts.without(0)):
             return 0
-        cuts = parts.cuts()
+        cuts = parts.cuts(self._step(parts.earlier))
         low, high = 0, len(cuts) - 1
         while low < high:  # the first that is enough
             middle = (low + high) // 2
@@ -97,6 +98,16 @@ class Window:
             else:
                 low = middle + 1
         return cuts[low]
+
+    def _step(self, earlier: Sequence[Message]) -> int:
+        """How many messages are left out at once."""
+        if not earlier:
+            return STEP
+        most = (self.tokens - self.reserved) / 2 / (self.scale * reckoned(earlier) / len(earlier))
+        step = STEP
+        while 2 * step <= most:
+            step *= 2
+        return step
 
 
 class Windows:

@@ -11,7 +11,7 @@ from tests.callers import http_caller, mqtt_caller
 
 pytestmark = pytest.mark.once
 
-SYSTEM = "You are a helpful assistant."
+SYSTEM = "You are a helpful assistant. Be correct and concise."
 SEED = {
     "config": {"temperature": "1.0", "top_p": "0.95", "max_tokens": "256"},
     "system": "",

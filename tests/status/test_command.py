@@ -93,10 +93,9 @@ async def test_an_agent_that_never_was(status):
     assert "never heard of an agent 'nano'" in said
 
 
-async def test_a_password_that_is_not_there(status):
-    code, said = await status("--password-file", "/nowhere/password")
-    assert code == 3
-    assert "/nowhere/password" in said
+def test_a_password_that_is_not_there(capsys):
+    assert main(["status", "--password-file", "/nowhere/password"]) == 1
+    assert "/nowhere/password" in capsys.readouterr().err
 
 
 def test_a_broker_that_is_not_there(capsys, monkeypatch):
