@@ -17,7 +17,9 @@ EXAMPLES = 500 if LONG else 15
 UNLOAD, DRAIN = "/v1/admin/models/{name}/unload", "/v1/admin/drain"
 BUT_THOSE = ("--exclude-path", UNLOAD, "--exclude-path", DRAIN)
 COVERAGE = ("--phases", "coverage")
-MAY_FAIL = ("--exclude-checks", "not_a_server_error")
+REMADE = "use_after_free"
+"""The check that what was deleted is gone: a PUT or a reset with its name makes a conversation or template anew."""
+MAY_FAIL = ("--exclude-checks", f"not_a_server_error,{REMADE}")
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def examine(stack, key, *options, examples=EXAMPLES):
 async def test_a_bridge_that_is_served_by_an_agent(stack):
     # Without keys, the key of the document is not asked for.
     examine(stack, "", "--exclude-checks", "ignored_auth,missing_required_header", *COVERAGE, *BUT_THOSE)
-    examine(stack, make_key(stack, "fuzz", "--operator"), *BUT_THOSE)
+    examine(stack, make_key(stack, "fuzz", "--operator"), "--exclude-checks", REMADE, *BUT_THOSE)
     _check_logs(stack)
 
 
