@@ -2,16 +2,22 @@
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from agent.stack.ports import free_port
 from bridge.server import max_connections
 from tests.bridge.conftest import serving
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2]
 ASK = b"POST /v1/ask HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
 
 
@@ -187,3 +193,21 @@ async def test_who_is_one_too_many_is_told_when_to_try_again(settings, agent):
         assert headers["retry-after"] == "1"
         for _, writer in idle:
             writer.close()
+
+
+async def test_uvicorn_itself_can_serve_it(tmp_path):
+    """Row 2.8"""
+    port = free_port()
+    server = [sys.executable, "-m", "uvicorn", "bridge.app:app", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "EDGEVOICE_BRIDGE_MQTT__PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(*server, env=environment, cwd=tmp_path, stderr=PIPE)
+    try:
+        assert process.stderr
+        while b"running on" not in (line := await process.stderr.readline()):
+            assert line, "it ended"
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            assert (await http.get("/healthz")).status_code == 200
+            assert (await http.get("/docs")).status_code == 200
+    finally:
+        process.terminate()
+        await process.communicate()

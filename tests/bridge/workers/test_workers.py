@@ -174,3 +174,14 @@ async def test_who_waits_when_it_is_told_to_stop_still_gets_an_answer(stack):
         assert [answer.json()["text"] for answer in await asyncio.gather(*asking)] == ["one two three four"] * 2
         await stopping
     await stack.start(Part.BRIDGE)
+
+
+async def test_eight_of_them_begin_and_answer():
+    """Row 2.15"""
+    settings = StackSettings.scripted(environment={"EDGEVOICE_BRIDGE_WORKERS": "8"})
+    async with Stack(settings) as eight:
+        pids = workers(eight)
+        assert len(pids) == 8
+        for pid in (pids[0], pids[-1]):
+            async with caller_of(eight, pid) as http:
+                assert (await http.post("/v1/ask", json={"text": "Hi"})).json()["text"] == "You said: Hi"
