@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from agent.client import AgentClient
 from agent.commands import PORT, checked
 from agent.commands.settings import load
 from agent.contract.terms import Id, TopicBase
@@ -37,3 +38,8 @@ def read_broker(args: argparse.Namespace) -> tuple[MqttSettings, Topics]:
     mqtt = settings.mqtt.model_copy(update=given)
     mqtt.check_files()
     return mqtt, Topics(base=args.base or settings.base, agent=args.agent or settings.agent)
+
+
+def client_of(mqtt: MqttSettings, topics: Topics) -> AgentClient:
+    """A client that asks as the broker's user; a broker that wants none may know it as `anonymous`."""
+    return AgentClient(mqtt, topics=topics, client=mqtt.username or "anonymous")

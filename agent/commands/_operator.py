@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from agent.client import AgentClient, NoReply
 from agent.commands import CommandError
+from agent.commands._broker import client_of
 from agent.contract.admin import AdminRequest
 from agent.contract.catalogue import Rendered, StoredTemplate, TemplateList
 from agent.contract.errors import ContractError
@@ -45,7 +46,7 @@ class Operator:
 async def as_operator(mqtt: MqttSettings, topics: Topics, work: Callable[[Operator], Awaitable[None]]) -> None:
     """Does `work` as the broker user of `mqtt`. CommandError where nothing is heard of the agent."""
     try:
-        async with AgentClient(mqtt, topics=topics, client=mqtt.username or "anonymous") as client:
+        async with client_of(mqtt, topics) as client:
             await work(Operator(client))
     except NoReply as exc:  # which is how MQTT 3.1.1 says that one may not
         raise CommandError(f"{exc}; perhaps {mqtt.username} is no operator") from exc

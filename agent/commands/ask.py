@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from agent.client import AgentClient, NoReply
 from agent.commands import CommandError, checked
 from agent.commands._answer import Answer
-from agent.commands._broker import add_broker_arguments, read_broker
+from agent.commands._broker import add_broker_arguments, client_of, read_broker
 from agent.commands._live import pieces, speak
 from agent.contract.base64 import encode_base64
 from agent.contract.messages import Request, StreamOptions, UploadStart
@@ -119,7 +119,7 @@ def _check_writable(out: Path) -> None:
 
 async def _answered(mqtt: MqttSettings, topics: Topics, ask: _Asking, answer: Answer) -> None:
     try:
-        async with AgentClient(mqtt, topics=topics, client=mqtt.username or "anonymous") as client:
+        async with client_of(mqtt, topics) as client:
             await ask(client, answer)
     except NoReply as exc:
         raise CommandError(f"no reply: {exc}") from exc

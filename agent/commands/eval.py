@@ -12,9 +12,8 @@ from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agent.client import AgentClient
 from agent.commands import checked
-from agent.commands._broker import add_broker_arguments, read_broker
+from agent.commands._broker import add_broker_arguments, client_of, read_broker
 from agent.contract.errors import ContractError
 from agent.contract.topics import Topics
 from agent.errors import UserError
@@ -108,7 +107,7 @@ async def _evaluated(
     planned = list(trials(suite, configurations, rounds=args.repeat))
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with AgentClient(mqtt, topics=topics, client=mqtt.username or "anonymous") as client:
+    async with client_of(mqtt, topics) as client:
         try:
             await client.online(_ONLINE_S)
         except ContractError as exc:
