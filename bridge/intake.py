@@ -23,11 +23,11 @@ def key_of(http: HttpRequest) -> Key:
     return key
 
 
-def deadline_of(bridge: State) -> int:
-    """How long the agent has for it [ms]."""
+def deadline_of(bridge: State, asked_ms: int | None = None) -> int:
+    """How long the agent has for a request that asks for `asked_ms`, or does not say [ms]."""
     info = bridge["agent"].info
     limits = info.limits if info else Limits()
-    return min(bridge["settings"].deadline_ms, limits.max_deadline_ms)
+    return min(asked_ms or bridge["settings"].deadline_ms, limits.max_deadline_ms)
 
 
 async def read_json(http: HttpRequest) -> bytes:

@@ -7,7 +7,6 @@ import uuid
 from fastapi import APIRouter, Depends, Response
 from fastapi import Request as HttpRequest
 
-from agent.contract.limits import Limits
 from agent.contract.lookup import Found
 from agent.contract.messages import Request, StreamOptions
 from agent.contract.terms import AudioFormat, ReplyMode, Status
@@ -15,6 +14,7 @@ from bridge.access.access import caller_of, check_access
 from bridge.answers import in_json, in_speech
 from bridge.errors import NotAcceptable, failed
 from bridge.forms import read_request
+from bridge.intake import deadline_of
 from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, choose, prefers_async
 from bridge.openapi import ASK_PATH, ASK_RESPONSES
 from bridge.progress import Progress
@@ -47,10 +47,9 @@ async def ask(http: HttpRequest) -> Response:
     later = prefers_async(http.headers.getlist("Prefer"))
     media_type = _media_type(http.headers.get("Accept"), (JSON,) if later else _offers(asked))
     info, waiting, settings = bridge["agent"].info, bridge["waiting"], bridge["settings"]
-    limits = info.limits if info else Limits()
     update = {
         "id": key.id,
-        "deadline_ms": min(asked.deadline_ms or settings.deadline_ms, limits.max_deadline_ms),
+        "deadline_ms": deadline_of(bridge, asked.deadline_ms),
         **_told_as(media_type, asked),
     }
     request = asked.model_copy(update=update)
