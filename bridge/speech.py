@@ -12,7 +12,7 @@ from agent.contract.messages import Request
 from agent.contract.presence import Info
 from agent.contract.reply import Reply
 from agent.contract.terms import Stage, Status
-from bridge.answers import in_speech, speech_type
+from bridge.answers import in_speech, piece_lost, speech_type
 from bridge.errors import failed
 
 
@@ -37,7 +37,7 @@ class SpeechStream:
             return b""
         self.media_type = part.content_type or self.media_type
         if part.chunk != self._chunks:
-            raise ContractError(ErrorCode.INTERNAL, f"chunk {self._chunks} of the speech was lost on its way")
+            raise piece_lost()
         self._chunks += 1
         try:
             return self._joined.add(part.data)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 from fastapi import Response
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from agent.client import AudioChunk
 from agent.contract.base64 import encode_base64
-from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.events import Event, EventType
 from agent.contract.reply import ErrorBody, Reply
 from agent.contract.terms import Status
@@ -50,7 +49,7 @@ class ChatChunk(WireModel):
     """Which model answers."""
     choices: tuple[ChunkChoice, ...]
     """One; none in the chunk that tells of the usage."""
-    usage: Usage | None = Field(default=None)
+    usage: Usage | None = None
     """What was read and written: in a chunk of its own, the last, to who asked for it."""
 
 
@@ -128,7 +127,7 @@ class ChatStream:
 
     def _hear(self, part: AudioChunk) -> bytes:
         if part.chunk != self._chunks:
-            raise ContractError(ErrorCode.INTERNAL, f"chunk {self._chunks} of the speech was lost on its way")
+            raise piece_lost()
         self._chunks += 1
         return self._audio({"data": encode_base64(part.data)})
 

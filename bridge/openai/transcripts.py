@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fastapi import Response
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
@@ -52,7 +52,7 @@ class VerboseTranscription(Transcription):
     """The language it was heard in."""
     duration: float
     """Length of the clip [s]."""
-    segments: tuple[TranscriptSegment, ...] = Field(default=())
+    segments: tuple[TranscriptSegment, ...] = ()
     """The words with their times, where the engine tells."""
 
 
