@@ -11,7 +11,7 @@ _OLD_FILES = 3
 class LogFile:
     """`path`, and beside it `path.1` to `path.3`, the oldest last; each for its owner alone.
 
-    It is opened for each portion: what somebody else moves or removes is begun anew.
+    It is opened for each line: what somebody else moves or removes is begun anew.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:

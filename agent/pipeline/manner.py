@@ -13,7 +13,7 @@ from agent.contract.templates import Template
 
 
 def no_template(name: str) -> Template:
-    """Of who has none."""
+    """Stands for the templates of who has none: raises ContractError(not_found)."""
     raise ContractError(ErrorCode.NOT_FOUND, f"no template {name!r} is known", field="template")
 
 

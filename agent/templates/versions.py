@@ -10,7 +10,7 @@ from agent.contract.limits import MAX_TEMPLATES
 from agent.contract.templates import Template
 
 SHIPPED = 0
-"""The number of the version that nobody saved."""
+"""The number of the version that comes with EdgeVoice."""
 MAX_VERSIONS = 20
 """Of one template."""
 MAX_BYTES = 8_000_000
@@ -22,7 +22,7 @@ class Version:
     """A template as it once was."""
 
     number: int
-    """Counted from 1."""
+    """Counted from 1; SHIPPED where nobody saved it."""
     template: Template | None
     """None where it was taken away."""
     saved_at: float | None = None
