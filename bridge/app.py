@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -15,11 +15,12 @@ from agent.watchdog import Watchdog
 from bridge.access.access import Access, Gate
 from bridge.agent import Agent
 from bridge.body_limit import BodyLimit
+from bridge.documentation import ASK_PATH, MODELS, asking
 from bridge.handlers import add_handlers
 from bridge.metrics.collected import Metrics
 from bridge.metrics.metered import Metered
 from bridge.metrics.tally import Tally
-from bridge.openai.documentation import MODELS
+from bridge.openai.documentation import MODELS as OPENAI_MODELS
 from bridge.openapi import describe
 from bridge.routes import (
     admin,
@@ -60,25 +61,9 @@ def create_app(
     """
     settings, tally = settings or BridgeSettings(), tally or new_tally()
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    def lifespan(_: FastAPI) -> AbstractAsyncContextManager[State]:
         client = agent or AgentClient(settings.mqtt, topics=settings.topics, client=settings.client, templates=True)
-        async with client:
-            watchdog = Watchdog({"the connection to the broker": lambda: client.alive})
-            watching = asyncio.create_task(watchdog.run(), name="watchdog")
-            waiting = Waiting(client, max_waiting=settings.max_waiting, roll=roll or Roll())
-            metrics = Metrics(tally, client, waiting)
-            telling = asyncio.create_task(metrics.keep_telling(), name="metrics")
-            yield State(
-                settings=settings,
-                access=access or Access(settings),
-                agent=client,
-                waiting=waiting,
-                metrics=metrics,
-            )
-            await waiting.close()
-            telling.cancel()
-            watching.cancel()
+        return _opened(client, settings, roll=roll or Roll(), access=access or Access(settings), tally=tally)
 
     # Its /docs and /redoc bring their scripts along: a device at the edge may reach no CDN.
     app = FastAPIOffline(
@@ -94,7 +79,7 @@ def create_app(
     add_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)
-    describe(app, MODELS)
+    describe(app, [*MODELS, *OPENAI_MODELS], posts={ASK_PATH: asking})
     return app
 
 
@@ -108,3 +93,20 @@ def __getattr__(name: str) -> FastAPI:
     if name == "app":
         return create_app()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@asynccontextmanager
+async def _opened(
+    agent: Agent, settings: BridgeSettings, *, roll: Roll, access: Access, tally: Tally
+) -> AsyncIterator[State]:
+    """What the routes have while the bridge serves."""
+    async with agent:
+        watchdog = Watchdog({"the connection to the broker": lambda: agent.alive})
+        watching = asyncio.create_task(watchdog.run(), name="watchdog")
+        waiting = Waiting(agent, max_waiting=settings.max_waiting, roll=roll)
+        metrics = Metrics(tally, agent, waiting)
+        telling = asyncio.create_task(metrics.keep_telling(), name="metrics")
+        yield State(settings=settings, access=access, agent=agent, waiting=waiting, metrics=metrics)
+        await waiting.close()
+        telling.cancel()
+        watching.cancel()

@@ -1,8 +1,8 @@
-"""How the API describes itself: the forms of `/v1/ask` that FastAPI cannot read from a signature."""
+"""How the API describes itself, beside what FastAPI reads from signatures: models, problems, and what comes late."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,214 +11,57 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from agent.contract.errors import ErrorCode
-from agent.contract.messages import HearingOptions, Request, Sampling, StreamOptions, VoiceOptions
-from agent.contract.reply import Reply
-from agent.contract.templates import Template
-from agent.contract.terms import AudioFormat
 from bridge.errors import GATEWAY_TIMEOUT, HTTP_STATUS, NOT_ACCEPTABLE, PROBLEM_JSON, Problem
-from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, WAV
-from bridge.progress import Progress
 
-ASK_PATH = "/v1/ask"
-_REF = "#/components/schemas/{model}"
-_MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-    (Request, "validation"),
-    (Template, "validation"),
-    (Reply, "serialization"),
-    (Progress, "serialization"),
-    (Problem, "serialization"),
-]
-_PLAIN_FIELDS = (
-    "id",
-    "session_id",
-    "reply_mode",
-    "text",
-    "model",
-    "mode",
-    "system",
-    "language",
-    "deadline_ms",
-    "barge_in",
-)
-_NESTED = (("tts", VoiceOptions), ("stt", HearingOptions), ("params", Sampling), ("stream", StreamOptions))
-_EVENTS = """event: token
-id: 4
-data: {"type":"token","id":"9f2c","seq":4,"t_ms":212.4,"delta":"Paris"}
-
-event: reply
-data: {"v":1,"id":"9f2c","status":"ok","reply_mode":"text","text":"Paris.","agent":"orin"}
-
-"""
+REF = "#/components/schemas/{model}"
+"""Where the document has a model."""
 
 
-def describe(app: FastAPI, others: Sequence[tuple[type[BaseModel], JsonSchemaMode]]) -> None:
-    """Adds the contract's models, and `others`, to what `/openapi.json` says of `app`."""
+def describe(
+    app: FastAPI,
+    models: Sequence[tuple[type[BaseModel], JsonSchemaMode]],
+    *,
+    posts: Mapping[str, Callable[[], dict[str, Any]]],
+) -> None:
+    """Adds `models` to what `/openapi.json` says of `app`; and what `posts` say of POST at their paths, once asked."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
             )
-            _, definitions = models_json_schema([*_MODELS, *others], ref_template=_REF)
+            _, definitions = models_json_schema(models, ref_template=REF)
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
-            schema["paths"][ASK_PATH]["post"] |= _asking()
+            for path, work_out in posts.items():
+                schema["paths"][path]["post"] |= work_out()
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _asking() -> dict[str, Any]:
-    """What `/v1/ask` takes; worked out when somebody asks, for it takes as long as many an import."""
-    fields = _flat_fields()
-    return {"parameters": _parameters(fields), "requestBody": _request_body(fields)}
-
-
 def ref(model: type[BaseModel]) -> dict[str, str]:
-    """Where the document has `model`."""
-    return {"$ref": _REF.format(model=model.__name__)}
+    """A reference to `model`."""
+    return {"$ref": REF.format(model=model.__name__)}
 
 
-def _flat_fields() -> dict[str, Any]:
-    """The fields that forms and query parameters can carry, each with its schema."""
-    envelope = Request.model_json_schema(ref_template=_REF)["properties"]
-    flat = {name: envelope[name] for name in _PLAIN_FIELDS}
-    for parent, model in _NESTED:
-        properties = model.model_json_schema(ref_template=_REF)["properties"]
-        flat |= {f"{parent}.{name}": schema for name, schema in properties.items() if schema.get("type") != "array"}
-    return {name: _never_null(schema) for name, schema in flat.items()}
-
-
-def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` for a field that, where it is not wanted, is left out."""
-    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
-    for variant in schema.get("anyOf", []):
-        if variant != {"type": "null"}:
-            kept |= variant
-    return kept
-
-
-def _parameters(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "The request's id: the same again is the same request.",
-        "schema": fields["id"],
-    }
-    prefer = {
-        "name": "Prefer",
-        "in": "header",
-        "description": f"`{RESPOND_ASYNC}`: 202 once the agent has the request, instead of its answer.",
-        "schema": {"type": "string"},
-        "example": RESPOND_ASYNC,
-    }
-    query = [
-        {"name": name, "in": "query", "description": schema.get("description", ""), "schema": schema}
-        for name, schema in fields.items()
-    ]
-    return [key, prefer, *query]
-
-
-def _request_body(fields: dict[str, Any]) -> dict[str, Any]:
-    binary = {"type": "string", "format": "binary"}
-    examples = {
-        "typed": {"summary": "Text in, text out", "value": {"text": "What is the capital of France?"}},
-        "heard": {"summary": "Text in, speech out", "value": {"text": "Good morning!", "reply_mode": "both"}},
-        "conversation": {
-            "summary": "A whole conversation",
-            "value": {
-                "messages": [
-                    {"role": "user", "content": "My name is Ada."},
-                    {"role": "assistant", "content": "Hello Ada!"},
-                    {"role": "user", "content": "What is my name?"},
-                ],
-                "params": {"temperature": 0, "max_tokens": 32},
-            },
-        },
-    }
-    form = {"type": "object", "properties": {"file": {**binary, "description": "A WAV file."}, **fields}}
+def problems(model: type[BaseModel], media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer instead, by status, where its errors are `model`."""
     return {
-        "description": "Exactly one of `text`, `audio` and `messages`; a field that is not in the body may come as a"
-        " query parameter.",
-        "content": {
-            JSON: {"schema": ref(Request), "examples": examples},
-            "text/plain": {"schema": {"type": "string"}, "example": "What is the capital of France?"},
-            "multipart/form-data": {"schema": form},
-            WAV: {"schema": {**binary, "description": "A WAV file, as it is."}},
-        },
+        status: {
+            "description": ", ".join(f"`{code.value}`" for code in codes),
+            "content": {media_type: {"schema": ref(model)}},
+        }
+        for status, codes in _codes_by_status().items()
     }
 
 
-def codes_by_status() -> dict[int, list[ErrorCode]]:
-    """What may go wrong, by the status that it has."""
+def _codes_by_status() -> dict[int, list[ErrorCode]]:
     codes: dict[int, list[ErrorCode]] = {NOT_ACCEPTABLE: [ErrorCode.BAD_REQUEST], GATEWAY_TIMEOUT: [ErrorCode.EXPIRED]}
     for code, status in HTTP_STATUS.items():
         codes.setdefault(status, []).append(code)
     return dict(sorted(codes.items()))
 
 
-def _problems() -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {
-            "description": ", ".join(f"`{code.value}`" for code in codes),
-            "content": {PROBLEM_JSON: {"schema": ref(Problem)}},
-        }
-        for status, codes in codes_by_status().items()
-    }
-
-
-def _answers() -> dict[str, Any]:
-    spoken = "With speech that comes whole: "
-    text = {"schema": {"type": "string"}, "description": f"{spoken}the answer, percent-encoded UTF-8."}
-    heard = {"schema": {"type": "string"}, "description": f"{spoken}what was heard, percent-encoded UTF-8."}
-    binary = {"type": "string", "format": "binary"}
-    return {
-        "description": "The reply. As `audio/…`, where `Accept` asks for it, only its speech: whole, or with"
-        " `stream.audio` from the first sentence on. As `text/event-stream` events while the run goes on, each as"
-        " MQTT has it; `audio` has its chunk as base64 in `data`; the last one is `reply`.",
-        "headers": {
-            "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
-            "EdgeVoice-Text": text,
-            "EdgeVoice-Transcript": heard,
-        },
-        "content": {
-            JSON: {"schema": ref(Reply)},
-            **{kind.media_type: {"schema": binary} for kind in AudioFormat},
-            SSE: {"schema": {"type": "string"}, "example": _EVENTS},
-        },
-    }
-
-
-def _template_request(example: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": ref(Template), "example": example}}}}
-
-
-def _accepted() -> dict[str, Any]:
-    return {
-        "description": f"The agent has it; only with `Prefer: {RESPOND_ASYNC}`.",
-        "headers": {
-            "Location": {"schema": {"type": "string"}, "description": "Where to ask what became of it."},
-            "Preference-Applied": {"schema": {"type": "string"}},
-            "EdgeVoice-Id": {"schema": {"type": "string"}, "description": "The request's id."},
-        },
-        "content": {JSON: {"schema": ref(Progress)}},
-    }
-
-
-TEMPLATE_REQUEST = _template_request(
-    {"config": {"temperature": 0}, "to": None, "template": "Translate into {to}:\n\n{user}"}
-)
-"""What is saved as a template."""
-PROMPT_REQUEST = _template_request(
-    {
-        "config": {"temperature": "1.0", "top_p": "0.95", "max_tokens": "256"},
-        "system": "Answer in one word. ",
-        "user": "What is the capital of France?",
-        "template": "{system}{user}",
-    }
-)
-"""What is asked by a template."""
-PROMPT_RESPONSE: dict[str, Any] = {"description": "The reply.", "content": {JSON: {"schema": ref(Reply)}}}
-PROBLEMS: dict[int | str, dict[str, Any]] = _problems()
-"""What any route may answer instead, by status."""
-ASK_RESPONSES: dict[int | str, dict[str, Any]] = {200: _answers(), 202: _accepted(), **PROBLEMS}
+PROBLEMS = problems(Problem, PROBLEM_JSON)
+"""What any route but OpenAI's may answer instead, by status."""

@@ -15,7 +15,7 @@ from bridge.openai.parameters import ChatRequest
 from bridge.openai.responses import ChatCompletion
 from bridge.openai.speech import SpeechRequest
 from bridge.openai.transcripts import Transcription, VerboseTranscription
-from bridge.openapi import codes_by_status, ref
+from bridge.openapi import problems, ref
 
 CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
@@ -57,13 +57,7 @@ _CHUNKS = """data: {"id":"chatcmpl-9f2c","object":"chat.completion.chunk","creat
 data: [DONE]
 
 """
-OPENAI_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": ", ".join(f"`{code.value}`" for code in codes),
-        "content": {JSON: {"schema": ref(OpenAiError)}},
-    }
-    for status, codes in codes_by_status().items()
-}
+OPENAI_PROBLEMS = problems(OpenAiError, JSON)
 """What any of these routes may answer instead, by status."""
 CHAT_REQUEST: dict[str, Any] = {
     "parameters": [

@@ -12,11 +12,11 @@ from agent.contract.messages import Request, StreamOptions
 from agent.contract.terms import AudioFormat, ReplyMode, Status
 from bridge.access.access import caller_of, check_access
 from bridge.answers import in_json, in_speech
+from bridge.documentation import ASK_PATH, ASK_RESPONSES
 from bridge.errors import NotAcceptable, failed
 from bridge.forms import read_request
 from bridge.intake import deadline_of
 from bridge.negotiation import JSON, RESPOND_ASYNC, SSE, choose, prefers_async
-from bridge.openapi import ASK_PATH, ASK_RESPONSES
 from bridge.progress import Progress
 from bridge.speech import SpeechStream
 from bridge.sse import EventStream

@@ -13,9 +13,10 @@ from agent.contract.templates import QUESTION, Template, invalid
 from agent.contract.terms import Mode, Status
 from bridge.access.access import check_access
 from bridge.answers import in_json
+from bridge.documentation import PROMPT_REQUEST, PROMPT_RESPONSE
 from bridge.errors import failed
 from bridge.intake import deadline_of, key_of, read_json
-from bridge.openapi import PROBLEMS, PROMPT_REQUEST, PROMPT_RESPONSE
+from bridge.openapi import PROBLEMS
 from bridge.state import opened
 
 PROMPT_PATH = "/prompt"

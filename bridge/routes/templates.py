@@ -17,8 +17,9 @@ from agent.contract.terms import ID_PATTERN, AdminOperation
 from agent.contract.wire import WireModel
 from bridge.access.access import CallerDep, check_access
 from bridge.agent import Agent
+from bridge.documentation import TEMPLATE_REQUEST
 from bridge.intake import read_json
-from bridge.openapi import PROBLEMS, TEMPLATE_REQUEST
+from bridge.openapi import PROBLEMS
 from bridge.operators import administer, check_operator
 from bridge.state import AgentDep, SettingsDep
 
