@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from agent.contract.errors import ErrorCode
@@ -17,49 +19,32 @@ class Counts:
     """Counters and histograms. No label holds an id, a client or a text: there are only so many series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, buckets=_BUCKETS_S, registry=registry)
+        self._requests = counter(
             "edgevoice_agent_requests",
             "Requests that were taken on and have their reply; code is that of the error, empty where there is none.",
             ["operation", "status", "code"],
-            registry=registry,
         )
-        self._refusals = Counter(
+        self._refusals = counter(
             "edgevoice_agent_refusals",
             "Messages that were answered with an error instead of being taken on.",
             ["code"],
-            registry=registry,
         )
-        self._tokens = Counter(
-            "edgevoice_agent_tokens",
-            "Tokens that the language models read (prompt) and wrote (completion).",
-            ["kind"],
-            registry=registry,
+        self._tokens = counter(
+            "edgevoice_agent_tokens", "Tokens that the language models read (prompt) and wrote (completion).", ["kind"]
         )
-        self._seconds = Histogram(
-            "edgevoice_agent_request_seconds",
-            "From the arrival of a request to its reply.",
-            ["operation"],
-            buckets=_BUCKETS_S,
-            registry=registry,
+        self._seconds = histogram(
+            "edgevoice_agent_request_seconds", "From the arrival of a request to its reply.", ["operation"]
         )
-        self._stages = Histogram(
-            "edgevoice_agent_stage_seconds",
-            "Time in each stage; queue is the wait before the first.",
-            ["stage"],
-            buckets=_BUCKETS_S,
-            registry=registry,
+        self._stages = histogram(
+            "edgevoice_agent_stage_seconds", "Time in each stage; queue is the wait before the first.", ["stage"]
         )
-        self._first_token = Histogram(
-            "edgevoice_agent_first_token_seconds",
-            "From the start of the language model to its first words.",
-            buckets=_BUCKETS_S,
-            registry=registry,
+        self._first_token = histogram(
+            "edgevoice_agent_first_token_seconds", "From the start of the language model to its first words."
         )
-        self._first_audio = Histogram(
-            "edgevoice_agent_first_audio_seconds",
-            "From the arrival of a request to the first sound of its answer.",
-            buckets=_BUCKETS_S,
-            registry=registry,
+        self._first_audio = histogram(
+            "edgevoice_agent_first_audio_seconds", "From the arrival of a request to the first sound of its answer."
         )
 
     def ended(self, operation: Operation, reply: Reply) -> None:
