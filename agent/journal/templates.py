@@ -21,7 +21,7 @@ class SavedTemplate(NamedTuple):
     name: str
     version: int
     body: bytes | None
-    """As it was sent; None where this version took the template away."""
+    """The template as it is sent; None where this version took it away."""
     saved_at: float
     """Wall clock [s since 1970]."""
 

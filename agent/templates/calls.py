@@ -71,7 +71,7 @@ class TemplateCalls:
         """The latest, or that of the `number`. ContractError(not_found) where there is none, or no template in it."""
         history = self._catalogue.history(name)
         if not history:
-            self._catalogue.find(name)  # says which there are
+            raise self._catalogue.unknown(name)
         found = next((each for each in reversed(history) if number in {None, each.number}), None)
         if found is None:
             known = ", ".join(str(each.number) for each in history)

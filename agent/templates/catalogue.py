@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from itertools import chain
 
 from agent.contract.catalogue import template_name
 from agent.contract.errors import ContractError, ErrorCode
@@ -37,11 +36,15 @@ class Catalogue:
 
     def find(self, name: str) -> Template:
         """The template that a request names. ContractError(not_found), or StorageError."""
-        history = self._known().get(template_name(name), ())
+        history = self.history(name)
         if history and history[-1].template:
             return history[-1].template
+        raise self.unknown(name)
+
+    def unknown(self, name: str) -> ContractError:
+        """What is said to who names a template that there is not: which there are."""
         known = ", ".join(self.current) or "none"
-        raise ContractError(ErrorCode.NOT_FOUND, f"no template {name!r}; there are {known}", field="template")
+        return ContractError(ErrorCode.NOT_FOUND, f"no template {name!r}; there are {known}", field="template")
 
     def history(self, name: str) -> History:
         """All versions that there are of one; none where it never was."""
@@ -61,14 +64,14 @@ class Catalogue:
             )
         async with self._changing:
             latest = self.history(name)[-1:]
-            if not any(version.template and version.template.encode() == body for version in latest):
-                await self._add(template_name(name), template, body)
+            if [version.body for version in latest] != [body]:
+                await self._add(template_name(name), template)
 
     async def delete(self, name: str) -> None:
         """Takes it away, by a new version without a template. ContractError(not_found)."""
         async with self._changing:
             self.find(name)
-            await self._add(template_name(name), None, None)
+            await self._add(template_name(name), None)
 
     async def undo(self, name: str) -> None:
         """Drops the latest version. ContractError(not_found) where there is none, or what was before is forgotten."""
@@ -85,7 +88,7 @@ class Catalogue:
     def mend(self) -> None:
         """Writes down again what is known: the journal may have been begun anew."""
         saved = [
-            SavedTemplate(name, version.number, version.template.encode() if version.template else None, saved_at)
+            SavedTemplate(name, version.number, version.body, saved_at)
             for name, history in (self._histories or {}).items()
             for version in history
             if (saved_at := version.saved_at) is not None
@@ -93,14 +96,14 @@ class Catalogue:
         if saved:
             self._journal.change(add=saved)
 
-    async def _add(self, name: str, template: Template | None, body: bytes | None) -> None:
+    async def _add(self, name: str, template: Template | None) -> None:
         before = self._known()
         history = before.get(name, ())
         number = history[-1].number + 1 if history else SHIPPED + 1
-        latest = Version(number, template, time.time(), len(body or b""))
+        saved = SavedTemplate(name, number, template.encode() if template else None, time.time())
+        latest = Version(number, template, saved.saved_at, len(saved.body or b""))
         after = bounded({**before, name: (*history, latest)})
-        forgotten = _numbers(before) - _numbers(after)
-        await self._journal.change(add=[SavedTemplate(name, number, body, latest.saved_at or 0.0)], drop=forgotten)
+        await self._journal.change(add=[saved], drop=_numbers(before) - _numbers(after))
         self._histories = after
         self.on_change(name)
 
@@ -115,7 +118,7 @@ class Catalogue:
 
 
 def _numbers(histories: Mapping[str, History]) -> set[tuple[str, int]]:
-    return set(chain.from_iterable(((name, each.number) for each in history) for name, history in histories.items()))
+    return {(name, each.number) for name, history in histories.items() for each in history}
 
 
 def _read(saved: SavedTemplate) -> Version | None:

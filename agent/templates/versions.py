@@ -30,6 +30,11 @@ class Version:
     size_bytes: int = 0
     """In the journal."""
 
+    @property
+    def body(self) -> bytes | None:
+        """The template as it is sent and saved; None where it was taken away."""
+        return self.template.encode() if self.template else None
+
 
 History = tuple[Version, ...]
 """The versions of one template, the latest last; a shipped one is the first."""
