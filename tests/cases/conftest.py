@@ -1,6 +1,7 @@
 """Real processes for the contract's cases: broker, agent, bridge; and callers over each way in."""
 
 import json
+import uuid
 
 import pytest
 
@@ -60,3 +61,9 @@ def caller(request, stack):
     opened = http_caller(stack) if request.param == "http" else mqtt_caller(stack, request.param)
     with opened as caller:
         yield caller
+
+
+@pytest.fixture
+def session_id():
+    """A conversation that nobody has had before."""
+    return uuid.uuid4().hex

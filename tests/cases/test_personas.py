@@ -1,18 +1,18 @@
 """Personas and layers of sampling: who answers, as request, conversation, persona, model and operator have it."""
 
 import json
-import uuid
 
 import pytest
 
 from agent.engines.settings import EngineSettings
+from agent.settings import ChatSettings
 from agent.stack import Stack, StackSettings
-from tests.callers import http_caller, mqtt_caller
+from tests.callers import mqtt_caller
 from tests.cases.test_sessions import call
 
 pytestmark = pytest.mark.once
 
-OPERATORS = "You are a helpful assistant. Be correct and concise."
+OPERATORS = ChatSettings().system
 HAPPY = "Show as much happiness as you can."
 SAD = "Show as much sadness as you can."
 COUNT = "one two three four five six"
@@ -40,18 +40,6 @@ async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
     llm = EngineSettings(name="scripted", options={"answer": "{asked}"})
     async with Stack(StackSettings.scripted(llm=llm, environment=environment)) as running:
         yield running
-
-
-@pytest.fixture(params=["mqtt5", "mqtt311", "http"])
-def caller(request, stack):
-    opened = http_caller(stack) if request.param == "http" else mqtt_caller(stack, request.param)
-    with opened as caller:
-        yield caller
-
-
-@pytest.fixture
-def session_id():
-    return uuid.uuid4().hex
 
 
 def test_a_persona_answers_and_another_after_a_reset(caller, session_id):

@@ -7,12 +7,13 @@ import uuid
 import pytest
 
 from agent.engines.settings import EngineSettings
+from agent.settings import ChatSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller
 
 pytestmark = pytest.mark.once
 
-SYSTEM = "You are a helpful assistant. Be correct and concise."
+SYSTEM = ChatSettings().system
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +27,10 @@ async def stack(anyio_backend):  # noqa: ARG001 - makes the fixture an anyio one
         yield running
 
 
-@pytest.fixture(params=["mqtt5", "mqtt311", "http"])
-def caller(request, stack):
-    opened = http_caller(stack) if request.param == "http" else mqtt_caller(stack, request.param)
-    with opened as caller:
-        yield caller
-
-
 @pytest.fixture
 def mqtt(stack):
     with mqtt_caller(stack) as caller:
         yield caller
-
-
-@pytest.fixture
-def session_id():
-    return uuid.uuid4().hex
 
 
 def call(caller, **fields):

@@ -6,12 +6,13 @@ import uuid
 import pytest
 
 from agent.engines.settings import EngineSettings
+from agent.settings import ChatSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import http_caller, mqtt_caller
 
 pytestmark = pytest.mark.once
 
-SYSTEM = "You are a helpful assistant. Be correct and concise."
+SYSTEM = ChatSettings().system
 SEED = {
     "config": {"temperature": "1.0", "top_p": "0.95", "max_tokens": "256"},
     "system": "",
@@ -49,13 +50,6 @@ def operate(request, stack):
         return
     with mqtt_caller(stack, request.param, user="operator") as caller:
         yield lambda operation, **fields: over_mqtt(caller, operation, **fields)
-
-
-@pytest.fixture(params=["mqtt5", "mqtt311", "http"])
-def caller(request, stack):
-    opened = http_caller(stack) if request.param == "http" else mqtt_caller(stack, request.param)
-    with opened as caller:
-        yield caller
 
 
 def over_mqtt(caller, operation, **fields):
