@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -27,7 +26,10 @@ from agent.engines.settings import (
     RegisteredModel,
     SamplingSettings,
 )
+from agent.interactions.settings import InteractionsSettings
+from agent.metrics.settings import MetricsSettings
 from agent.mqtt.settings import MqttSettings
+from agent.settings_sources import DotEnv, Profile
 
 
 def default_home() -> Path:
@@ -42,44 +44,6 @@ def _persona(value: object) -> object:
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _DotEnv(DotEnvSettingsSource):
-    """Our lines of `.env`, typing mistakes included; the bridge and other programs read the same file."""
-
-    def __call__(self) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in super().__call__().items()
-            if name in self.settings_cls.model_fields
-            or (name.startswith("edgevoice_") and not name.startswith("edgevoice_bridge_"))
-        }
-
-
-class _Profile(PydanticBaseSettingsSource):
-    """The settings of the profile that a source before this one names."""
-
-    _ENGINES = ("stt", "llm", "tts")
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """None: all of it is read at once."""
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        name = self.current_state.get("profile")
-        if name not in profiles.names():
-            return {}  # the field's own rule says what is wrong with it
-        settings = profiles.settings(name)
-        for section in self._ENGINES:
-            if self._chosen(section) not in {None, settings.get(section, {}).get("name")}:
-                settings.pop(section, None)  # its options are for another engine
-        return settings
-
-    def _chosen(self, section: str) -> str | None:
-        """The engine that a source before this one names."""
-        given = self.current_state.get(section)
-        name: str | None = given.get("name") if isinstance(given, dict) else getattr(given, "name", None)
-        return name
 
 
 class GuardsSettings(_Section):
@@ -144,26 +108,6 @@ class LogSettings(_Section):
     """Least severe line shown. Only DEBUG shows what was asked and answered."""
     format: Literal["text", "json"] = "text"
     """One line a record, for people or for programs."""
-
-
-class MetricsSettings(_Section):
-    """Where Prometheus finds the agent's metrics."""
-
-    port: int = Field(default=0, ge=0, le=65_535)
-    """TCP port on which `/metrics` is served; 0 for none."""
-    host: str = "127.0.0.1"
-    """Address to serve it on. It needs no password, and tells of no caller."""
-
-
-class InteractionsSettings(_Section):
-    """What is kept of questions and answers, for later analysis."""
-
-    path: Path | None = None
-    """File to which each finished request adds a line of JSON: who asked what, and the answer; none when left out."""
-    redact: Literal["none", "text", "pii"] = "none"
-    """Leave the texts out (`text`), or mask e-mail addresses, phone and card numbers in them (`pii`)."""
-    max_bytes: int = Field(default=10_000_000, ge=10_000)
-    """Size at which a new file is begun [bytes]; three older ones are kept beside it."""
 
 
 class Settings(BaseSettings):
@@ -265,7 +209,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, `.env`, the file that `EDGEVOICE_SETTINGS` names, and the profile, in that order."""
         file = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml")))
-        return init_settings, env_settings, _DotEnv(settings_cls), file, _Profile(settings_cls)
+        return init_settings, env_settings, DotEnv(settings_cls), file, Profile(settings_cls)
 
     @field_validator("profile")
     @classmethod

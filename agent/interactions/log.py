@@ -14,9 +14,9 @@ from agent.contract.reply import Reply
 from agent.errors import UserError
 from agent.interactions.file import LogFile
 from agent.interactions.interaction import Interaction
-from agent.interactions.redaction import Redact, redacted
+from agent.interactions.redaction import redacted
+from agent.interactions.settings import InteractionsSettings
 from agent.journal.entries import Admitted
-from agent.settings import InteractionsSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class InteractionLog:
 
     def __init__(self, settings: InteractionsSettings) -> None:
         self._path = settings.path
-        self._redact: Redact = settings.redact
+        self._redact = settings.redact
         self._max_bytes = settings.max_bytes
         self._waiting: queue.Queue[Interaction | None] = queue.Queue(_MAX_WAITING)
         self._thread: threading.Thread | None = None

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
 
 from agent.interactions.interaction import Interaction
-
-Redact = Literal["none", "text", "pii"]
+from agent.interactions.settings import Redact
 
 _TEXTS = ("question", "transcript", "answer")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

@@ -17,7 +17,7 @@ from agent.errors import UserError
 from agent.journal.entries import Admitted
 from agent.metrics.counts import Counts
 from agent.metrics.gauges import Gauges, Vitals
-from agent.settings import MetricsSettings
+from agent.metrics.settings import MetricsSettings
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from agent.contract.reply import ErrorBody, Reply, Timings, TranscriptBody, Usag
 from agent.contract.terms import Operation, Role, Status
 from agent.interactions.file import LogFile
 from agent.interactions.log import InteractionLog, InteractionsPathError
+from agent.interactions.settings import InteractionsSettings
 from agent.journal.entries import Admitted, ReplyTo, RunKey
-from agent.settings import InteractionsSettings
 
 pytestmark = pytest.mark.anyio
 

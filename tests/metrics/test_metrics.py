@@ -17,7 +17,7 @@ from agent.journal.entries import Admitted, ReplyTo, RunKey
 from agent.metrics import gauges
 from agent.metrics.gauges import Vitals
 from agent.metrics.metrics import Metrics, MetricsPortError
-from agent.settings import MetricsSettings
+from agent.metrics.settings import MetricsSettings
 from agent.stack.ports import free_port
 
 pytestmark = pytest.mark.anyio
