@@ -1,4 +1,4 @@
-"""What README.md shows is true: its topics are the contract's, its commands run as printed and answer."""
+"""What README.md and the pages beside the code show is true: commands run as printed, and are answered."""
 
 import json
 import os
@@ -17,14 +17,26 @@ from agent.commands import COMMANDS
 from agent.contract.terms import Operation, ReplyMode
 from agent.contract.topics import Topics
 from agent.engines.registry import ENGINES
-from tests.wav_files import sine, wav
 
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+BRIDGE = (ROOT / "bridge" / "README.md").read_text(encoding="utf-8")
+OPENAI = (ROOT / "bridge" / "openai" / "README.md").read_text(encoding="utf-8")
+TEMPLATES = (ROOT / "agent" / "templates" / "README.md").read_text(encoding="utf-8")
+PAGES = [path for folder in ("agent", "bridge") for path in sorted((ROOT / folder).rglob("README.md"))]
 SCRIPTED = {f"EDGEVOICE_{stage}": '{"name": "scripted"}' for stage in ("STT", "LLM", "TTS")}
+
+
+def blocks(page, language="sh"):
+    """The code of a page."""
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def block(page, within):
+    """The first commands that have `within` among them."""
+    return next(commands for commands in blocks(page) if within in commands)
 
 
 def rows(page, before):
@@ -50,13 +62,15 @@ def test_every_engine_but_the_scripted_one_has_a_row():
 
 def test_the_commands_exist():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(re.findall(r"make (\w+)", "\n".join(BLOCKS))) <= {*targets, "git"}
-    assert set(re.findall(r"edgevoice (\w+)", "\n".join(BLOCKS))) <= set(COMMANDS)
+    commands = "\n".join(blocks(README))
+    assert set(re.findall(r"make (\w+)", commands)) <= {*targets, "git"}
+    assert set(re.findall(r"edgevoice (\w+)", commands)) <= set(COMMANDS)
 
 
-def test_the_files_it_names_are_there():
-    for path in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: str(page.parent.relative_to(ROOT)))
+def test_the_files_it_names_are_there(page):
+    for path in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / path).exists(), path
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +96,14 @@ def up(tmp_path_factory):
     folder = re.search(r"XDG_CONFIG_HOME=(\S+)/secrets", "\n".join(lines))
     assert folder
     assert not Path(folder[1]).exists()
+
+
+@pytest.fixture
+def url(up):
+    """Where the bridge is."""
+    found = re.search(r"HTTP (http://\S+)", up)
+    assert found
+    return found[1]
 
 
 def shell(script, folder, **environment):
@@ -111,13 +133,12 @@ def test_what_up_prints_works_as_printed(up, tmp_path):
     assert "translate" in shell(templates, tmp_path)
 
 
-def test_the_ways_to_ask_work_as_printed(up, tmp_path):
+def test_the_ways_to_ask_work_as_printed(up, url, tmp_path):
     home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
-    url = re.search(r"HTTP (http://\S+)", up)
     assert home
-    assert url
-    mqtt_block = next(block for block in BLOCKS if "mosquitto_rr" in block)
-    mqtt_block = mqtt_block.replace("&\n", "&\nsleep 0.5\n").replace("mosquitto_rr", "wait\nmosquitto_rr")
+    mqtt_block = (
+        block(README, "mosquitto_rr").replace("&\n", "&\nsleep 0.5\n").replace("mosquitto_rr", "wait\nmosquitto_rr")
+    )
     mqtt_block = re.sub(r"^export .*$", "", mqtt_block, flags=re.MULTILINE)
     broker = dict(re.findall(r"(EDGEVOICE_MQTT__\w+)=(\S+)", up))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -125,39 +146,54 @@ def test_the_ways_to_ask_work_as_printed(up, tmp_path):
     asked, responded = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
     assert asked["text"] == "You said: What is the capital of France?"
     assert (responded["text"], "audio" in responded) == ("You said: Hi", True)
-    curl_block = next(block for block in BLOCKS if "curl" in block)
-    curl_block = re.sub(r"^URL=.*$", f"URL={url[1]}", curl_block, flags=re.MULTILINE)
+    curl_block = re.sub(r"^URL=.*$", f"URL={url}", block(README, "curl"), flags=re.MULTILINE)
     printed = shell(curl_block.replace("\ncurl", "\necho; curl"), tmp_path)
     replies = [json.loads(line) for line in printed.splitlines() if line.strip()]
     assert [reply["status"] for reply in replies] == ["ok"] * 3
     assert (tmp_path / "answer.wav").read_bytes()[:4] == b"RIFF"
 
 
-def test_hearing_the_answer_as_it_comes_works_as_printed(up, tmp_path):
-    url = re.search(r"HTTP (http://\S+)", up)
-    assert url
-    block = next(block for block in BLOCKS if "text/event-stream" in block)
-    printed = shell(block, tmp_path, URL=url[1])
+def printed_lines(commands, folder, url):
+    """What each of the `curl` commands prints, on a line of its own."""
+    return shell(commands.replace("\ncurl", "\necho; curl"), folder, URL=url).splitlines()
+
+
+def test_hearing_the_answer_as_it_comes_works_as_printed(url, tmp_path):
+    printed = shell(block(BRIDGE, "text/event-stream"), tmp_path, URL=url)
     assert re.search(r'event: token\nid: \d+\ndata: .*\n\n(?s:.*)event: reply\ndata: .*"You said: Hi"', printed)
     with wave.open(str(tmp_path / "answer.wav")) as speech:
         assert speech.readframes(speech.getnframes())
 
 
-def test_prompt_templates_work_as_printed(up, tmp_path):
-    url = re.search(r"HTTP (http://\S+)", up)
-    assert url
-    block = next(block for block in BLOCKS if "/prompt" in block).replace("\ncurl", "\necho; curl")
-    shown, rendered, asked, prompted = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+def test_a_conversation_works_as_printed(url, tmp_path):
+    told = [json.loads(line) for line in printed_lines(block(BRIDGE, "session_id"), tmp_path, url)]
+    assert [message["content"] for message in told[2]["messages"][::2]] == ["My name is Ada.", "What is my name?"]
+    assert told[3]["turns"] == 0
+
+
+def test_prompt_templates_work_as_printed(url, tmp_path):
+    told = printed_lines(block(TEMPLATES, "/render"), tmp_path, url)
+    templates, shown, rendered, asked = (json.loads(line) for line in told)
+    assert shown["name"] in {template["name"] for template in templates["templates"]}
     assert shown["needs"] == ["to"]
     assert asked["text"] == f"You said: {rendered['prompt']}"
+    [prompted] = (json.loads(line) for line in printed_lines(block(TEMPLATES, "/prompt"), tmp_path, url))
     assert (prompted["status"], prompted["text"]) == ("ok", "You said: Once upon a time")
 
 
-def test_asking_without_waiting_works_as_printed(up, tmp_path):
-    url = re.search(r"HTTP (http://\S+)", up)
-    assert url
-    block = next(block for block in BLOCKS if "respond-async" in block).replace("\ncurl", "\necho; curl")
-    receipt, found, stopped = (json.loads(line) for line in shell(block, tmp_path, URL=url[1]).splitlines())
+def test_operators_change_templates_as_printed(up, tmp_path):
+    [operator] = (line for line in up.splitlines() if line.endswith("templates list"))
+    broker = dict(re.findall(r"(EDGEVOICE_MQTT__\w+)=(\S+)", operator))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    edit = "sed -i s/alone/only/"
+    printed = shell(block(TEMPLATES, "edgevoice"), tmp_path, PATH=path, EDITOR=edit, **broker).splitlines()
+    assert {"translate is version 1", "--- translate as shipped", "+++ translate version 1"} < set(printed)
+    assert printed[-1] == "translate is as shipped"
+
+
+def test_asking_without_waiting_works_as_printed(url, tmp_path):
+    told = printed_lines(block(BRIDGE, "respond-async"), tmp_path, url)
+    receipt, found, stopped = (json.loads(line) for line in told)
     assert receipt["id"] == found["id"] == stopped["id"] == "q1"
     assert stopped["reply"]["text"] == "You said: Hi"
 
@@ -167,35 +203,27 @@ def test_the_python_shown_works(up):
     home = re.search(r"XDG_CONFIG_HOME=(\S+)", up)
     assert port
     assert home
-    shown = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert shown
-    program = shown[1].replace("port=1883", f"port={port[1]}").replace("demo.password", f"{home[1]}/password")
+    shown = blocks(README, "python")[0]
+    program = shown.replace("port=1883", f"port={port[1]}").replace("demo.password", f"{home[1]}/password")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert done.stdout.strip() == "You said: What is the capital of France?", done.stderr
 
 
-def test_openais_chat_works_as_printed(up, tmp_path):
-    url = re.search(r"HTTP (http://\S+)", up)
-    assert url
-    block = next(block for block in BLOCKS if "/chat/completions" in block).replace("\ncurl", "\necho; curl")
-    (tmp_path / "question.wav").write_bytes(wav(sine(seconds=0.5)))
-    *told, _, times, _ = shell(block, tmp_path, URL=url[1]).splitlines()
+def test_openais_routes_work_as_printed(url, tmp_path):
+    *told, _, _, times, _ = printed_lines(block(OPENAI, "/chat/completions"), tmp_path, url)
     models, answer, array = (json.loads(line) for line in told)
     assert times.startswith("00:00:00,000 --> ")
     assert models["data"][0]["id"] == "default"
     assert answer["choices"][0]["message"]["content"] == array[-1]["content"] == "You said: Hi"
 
 
-@pytest.mark.parametrize("library", ["openai", "langchain_openai"])
-def test_openais_clients_work_as_printed(up, library):
+@pytest.mark.parametrize(("library", "page"), [("openai", README), ("langchain_openai", OPENAI)])
+def test_openais_clients_work_as_printed(url, library, page):
     if not find_spec(library):
         pytest.skip(f"{library} is not installed")
-    url = re.search(r"HTTP (http://\S+)", up)
-    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    shown = next(program for program in programs if f"from {library} import" in program)
-    assert url
-    program = shown.replace("http://127.0.0.1:8080", url[1])
+    shown = next(program for program in blocks(page, "python") if f"from {library} import" in program)
+    program = shown.replace("http://127.0.0.1:8080", url)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.rstrip("\n") == "You said: What is the capital of France?", done.stderr

@@ -1,1 +1,1 @@
-"""What survives a crash: admitted requests and the replies they got, in SQLite."""
+"""What survives a crash: admitted requests and their replies, conversations, prompt templates, in SQLite."""
