@@ -50,13 +50,13 @@ class GuardsSettings(_Section):
     """What is looked for in answers, which then end there."""
 
     stop_strings: bool = True
-    """A request's stop strings, also where its engine does not look for them."""
+    """End an answer at a request's stop strings, also where its engine does not look for them."""
     role_markers: bool = True
-    """Another's turn that the model begins: `User:`, `<|im_start|>`."""
+    """End an answer where the model begins another's turn: `User:`, `<|im_start|>`."""
     loops: bool = True
-    """A passage that is said again and again."""
+    """End an answer where a passage is said again and again."""
     longest_s: float = Field(default=120.0, ge=0)
-    """How long an answer may be written; what there is of it then is the answer [s]. 0: as long as it takes."""
+    """End an answer after so long, with what there is of it [s]; 0 lets it take as long as it takes."""
 
 
 class ChatSettings(SamplingSettings):

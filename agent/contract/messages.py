@@ -75,7 +75,7 @@ class Sampling(_Asked):
     max_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
     """Longest answer [tokens]."""
     stop: tuple[StopString, ...] = Field(default=(), max_length=MAX_STOP_STRINGS)
-    """The answer ends before any of these."""
+    """The answer ends before any of these texts."""
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Makes a varied answer repeatable on one engine."""
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
