@@ -132,11 +132,15 @@ class EngineDied(EngineError):
     """The engine's process ended in the middle of a call; the agent has already started another."""
 
 
-def too_long(asked: int, window: int) -> EngineError:
-    """The conversation has `asked` tokens, which do not fit into the model's `window`."""
-    many = "more than" if asked > window else "as many as"
+def too_long(asked: int, window: int, *, reserved: int = 0) -> EngineError:
+    """The conversation has `asked` tokens, which do not fit into the model's `window` beside those `reserved`."""
+    if reserved:
+        many = f"which with {reserved} for the answer are more than"
+    else:
+        many = "more than" if asked > window else "as many as"
     message = f"the conversation has {asked} tokens, {many} the model's window of {window}"
-    return EngineError(Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, limit=window, actual=asked)
+    code = ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    return EngineError(Stage.LLM, message, code=code, limit=window, actual=asked + reserved)
 
 
 class UserError(Exception):

@@ -8,11 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from math import ceil
 
-from agent.contract.errors import ErrorCode
 from agent.contract.messages import Message, Request, Sampling
 from agent.contract.sessions import SessionConfig
-from agent.contract.terms import Overflow, Role, Stage
-from agent.errors import EngineError
+from agent.contract.terms import Overflow, Role
+from agent.errors import EngineError, too_long
 from agent.journal.entries import Numbered, SessionKey
 from agent.pipeline.window import STEP, Parts, Window
 
@@ -114,7 +113,8 @@ class Composer:
         if not left_out and await window.holds(parts.without(0)):
             return self._whole(instruction, asked)
         if self.overflow is Overflow.ERROR:
-            raise await _too_long(self._whole(instruction, asked).messages, window)
+            whole = await window.count(self._whole(instruction, asked).messages)
+            raise too_long(whole, window.tokens, reserved=window.reserved)
         if self.overflow is Overflow.SUMMARIZE and self.history.turns:
             summarized = await self._summarized(instruction, asked, window)
             if summarized:
@@ -171,14 +171,3 @@ def _instruction(*parts: str) -> list[Message]:
     """One message: the forms of some models have room for no second."""
     text = "\n\n".join(part for part in parts if part.strip())
     return [Message(role=Role.SYSTEM, content=text)] if text else []
-
-
-async def _too_long(messages: Sequence[Message], window: Window) -> EngineError:
-    asked = await window.count(messages)
-    message = (
-        f"the conversation has {asked} tokens, which with {window.reserved} for the answer"
-        f" are more than the model's window of {window.tokens}"
-    )
-    return EngineError(
-        Stage.LLM, message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, limit=window.tokens, actual=asked + window.reserved
-    )
