@@ -15,10 +15,11 @@ from agent import __version__
 from agent.__main__ import main
 from agent.audio import decode_wav
 from agent.commands import COMMANDS
-from agent.commands.settings import load, template
+from agent.commands.settings import template
 from agent.contract.reply import Timings
 from agent.demo.cases import CASES, Answer, BrokenAnswer, check
 from agent.settings import Settings
+from agent.settings_reading import load
 from agent.stack import Part, Stack, StackSettings
 from bridge.settings import BridgeSettings
 from tests.wav_files import silence, sine, wav

@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "agent.settings_sources",
         "pydantic_settings",
     },
+    "agent.settings_reading": {"agent.contract", "agent.errors", "agent.settings", "pydantic_settings"},
     "agent.settings_sources": {"agent.profiles", "pydantic_settings"},
     "agent.ogg_checksum": set(),
     "agent.audio": {"agent.contract", "agent.errors", "agent.ogg_checksum", "numpy", "soundfile", "soxr", "webrtcvad"},

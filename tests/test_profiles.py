@@ -6,13 +6,13 @@ import pytest
 
 from agent import profiles
 from agent.__main__ import main
-from agent.commands.settings import load
 from agent.contract.docs import field_docs
 from agent.contract.terms import Stage
 from agent.engines.registry import leaf
 from agent.engines.settings import EngineSettings
 from agent.models.catalogue import catalogue
 from agent.settings import Settings
+from agent.settings_reading import load
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from agent.client import AgentClient
 from agent.commands import PORT, checked
-from agent.commands.settings import load
 from agent.contract.terms import Id, TopicBase
 from agent.contract.topics import Topics
 from agent.mqtt.settings import MqttSettings
+from agent.settings_reading import load
 
 _FIELDS = ("host", "port", "username", "password_file", "protocol")
 

@@ -6,8 +6,8 @@ import argparse
 import asyncio
 
 from agent import service
-from agent.commands.settings import load
 from agent.logs import configure
+from agent.settings_reading import load
 from agent.storage import check_home
 from agent.title import entitle
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agent.commands.settings import load
 from agent.demo.cases import CASES, Case, check
 from agent.demo.table import one_line, table
 from agent.demo.ways import WAYS, ask, speak
 from agent.models.missing import fetch_missing
 from agent.settings import Settings
+from agent.settings_reading import load
 from agent.signals import until_signalled
 from agent.stack import Stack, StackSettings
 from agent.stack.ports import HOST

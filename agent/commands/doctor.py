@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from agent.commands.settings import load
 from agent.contract.wire import first_fault
 from agent.doctor.checks import CHECKS
 from agent.doctor.examine import examine
@@ -24,6 +23,7 @@ from agent.doctor.finding import Finding, Level, fail, ok
 from agent.doctor.site import BridgeSettings, Site
 from agent.errors import UserError
 from agent.settings import Settings
+from agent.settings_reading import load
 
 _BRIDGE = "bridge.settings:BridgeSettings"
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}

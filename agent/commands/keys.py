@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent.commands.settings import load_bridge
 from agent.contract.terms import HTTP_CLIENT_PREFIX
 from agent.keys import is_key_name
 from agent.mqtt.settings import MqttSettings
@@ -18,6 +17,7 @@ from agent.provision.acl import add_rules, remove_rules
 from agent.provision.api_keys import add_key, broker_rules, revoke_key, rotate_key, stored_keys
 from agent.provision.files import ProvisionError
 from agent.provision.reload import BY_HAND, reload_broker
+from agent.settings_reading import load_bridge
 
 _ABOUT = """\
 A key is a client of its own, `http-NAME`: its sessions, limits and replies are nobody else's. So the broker's ACL gets

@@ -10,7 +10,6 @@ from typing import get_args
 
 from agent import profiles
 from agent.commands import CommandError
-from agent.commands.settings import load
 from agent.models.catalogue import DEFAULT_MODEL, OWN_CATALOGUE, CataloguedModel, WeightType
 from agent.models.errors import explained
 from agent.models.known import known
@@ -21,6 +20,7 @@ from agent.models.requantize import requantized
 from agent.models.verify import Presence, faults, presence
 from agent.models.workspace import remove
 from agent.settings import Settings
+from agent.settings_reading import load
 from agent.storage import check_home
 
 _ABOUT = f"""\

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
-from pydantic_settings import BaseSettings, SettingsError
+from pydantic_settings import BaseSettings
 
 from agent.contract.docs import field_docs
 from agent.contract.terms import Stage
-from agent.contract.wire import first_fault
-from agent.errors import BadSettings
+from agent.engines.registry import leaves
 from agent.settings import Settings
+from agent.settings_reading import bridge_settings, load, load_bridge, variable_of
 
-_BRIDGE = "bridge.settings:BridgeSettings"
-"""A name, looked up when asked for: the agent's code imports nothing of the bridge."""
 _TEMPLATE = """\
 # Every setting of the agent, then of the bridge, with its default. Copy this to `.env` in the folder they are started
 # from, and uncomment what is to differ. A real environment variable wins over this file, and this file over
@@ -38,8 +34,6 @@ _TEMPLATE = """\
 _SECRET = re.compile(r"(^|_)(key|token|secret|password)$", re.IGNORECASE)
 _LOGIN = re.compile(r"(\w://)[^/@\s]+@")
 _STARS = "**********"
-
-_Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 @dataclass(frozen=True)
@@ -64,87 +58,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load() -> Settings:
-    """The agent's settings as they are here; BadSettings names the first that is wrong."""
-    return _read(Settings)
-
-
-def load_bridge() -> Any:
-    """The bridge's settings as they are here; BadSettings names the first that is wrong."""
-    return _read(_bridge())
-
-
 def template() -> str:
     """The text of `.env.template`."""
     agent = Settings.model_construct(home=Path("~/.local/share/edgevoice"))
-    settings = (setting for defaults in (agent, _bridge().model_construct()) for setting in _all(defaults, defaults))
+    bridge = bridge_settings().model_construct()
+    settings = (setting for defaults in (agent, bridge) for setting in _all(defaults, defaults))
     return "\n".join([_TEMPLATE, *(f"# {one.meaning}\n# {one.name}={one.default}\n" for one in settings)])
 
 
 def _report() -> Iterator[str]:
-    bridge = _bridge()
     yield from _section(load(), Settings.model_construct())
     yield "\nOptions of each engine, for EDGEVOICE_<STAGE>__OPTIONS, a JSON object:"
     for stage in Stage:
-        for engine, options in _engines(stage):
-            yield f"\n{stage.value}: {engine}"
-            yield from (_option(name, field) for name, field in options.model_fields.items())
+        for name, engine in leaves(stage).items():
+            yield f"\n{stage.value}: {name}"
+            yield from (_option(option, field) for option, field in engine.Options.model_fields.items())
     yield "\nThe bridge:\n"
-    yield from _section(_read(bridge), bridge.model_construct())
+    yield from _section(load_bridge(), bridge_settings().model_construct())
 
 
 def _section(settings: BaseSettings, defaults: BaseSettings) -> Iterator[str]:
     for setting in _all(settings, defaults):
         changed = "" if setting.value == setting.default else f"   (default: {setting.default or 'none'})"
         yield f"{setting.name}={setting.value}{changed}\n    {setting.meaning}"
-
-
-def _bridge() -> type[BaseSettings]:
-    settings: type[BaseSettings] = resolve_name(_BRIDGE)
-    return settings
-
-
-def _read(settings: type[_Settings]) -> _Settings:
-    try:
-        return settings()
-    except ValidationError as exc:
-        field, message = first_fault(exc)
-        name = f"setting {_variable(settings, *field.split('.'))}" if field else "settings"
-        raise BadSettings(f"{name}: {message}; `edgevoice settings --template` lists them all") from exc
-    except SettingsError as exc:
-        raise BadSettings(_not_json(settings, exc)) from exc
-    except ValueError as exc:
-        raise BadSettings(f"{_file_at_fault()} cannot be read: {exc}") from exc
-
-
-def _not_json(settings: type[BaseSettings], exc: SettingsError) -> str:
-    # The error names only the outermost field, as in: error parsing value for field "stt" from source "…"
-    field, fault = str(exc).split('"')[1], exc.__cause__
-    variable = _variable(settings, field)
-    if not isinstance(fault, json.JSONDecodeError):
-        return f"setting {variable}: {exc}"
-    inner = (name for name, value in os.environ.items() if value == fault.doc and name.startswith(f"{variable}__"))
-    return f"setting {next(inner, variable)}: JSON is expected there ({fault})"
-
-
-def _file_at_fault() -> Path:
-    """`.env` has no grammar to break, so it is the one only where it is no text."""
-    env = Path(".env")
-    try:
-        env.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return env
-    except OSError:
-        pass
-    return Path(os.environ.get("EDGEVOICE_SETTINGS", "edgevoice.toml"))
-
-
-def _engines(stage: Stage) -> Iterator[tuple[str, type[BaseModel]]]:
-    # Imported here: it brings numpy, and `load` is for commands that are to start at once.
-    from agent.engines.registry import leaves  # noqa: PLC0415
-
-    for name, engine in leaves(stage).items():
-        yield name, engine.Options
 
 
 def _option(name: str, field: FieldInfo) -> str:
@@ -154,7 +90,7 @@ def _option(name: str, field: FieldInfo) -> str:
 
 def _all(settings: BaseSettings, defaults: BaseSettings) -> Iterator[Setting]:
     for path, meaning, value, default in _leaves(settings, defaults):
-        name = _variable(type(settings), *path)
+        name = variable_of(type(settings), *path)
         yield Setting(name, _text(value), _text(default), _one_line(meaning))
 
 
@@ -181,12 +117,6 @@ def _masked(plain: Any) -> Any:
     if isinstance(plain, list):
         return [_masked(value) for value in plain]
     return _LOGIN.sub(rf"\1{_STARS}@", plain) if isinstance(plain, str) else plain
-
-
-def _variable(settings: type[BaseSettings], *path: str) -> str:
-    # What `.env` has beside the settings stands there under its own name.
-    prefix, name = settings.model_config["env_prefix"], "__".join(path).upper()
-    return name if name.startswith(prefix) else prefix + name
 
 
 def _one_line(text: str | None) -> str:

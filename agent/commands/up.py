@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from agent.commands import PORT, checked
-from agent.commands.settings import load
 from agent.contract.terms import DEFAULT_AGENT, Operation
 from agent.models.missing import fetch_missing
 from agent.settings import Settings
+from agent.settings_reading import load
 from agent.signals import INTERRUPTED, until_signalled
 from agent.stack import Part, Stack, StackSettings
 from agent.stack.ports import HOST

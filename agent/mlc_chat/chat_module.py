@@ -10,7 +10,6 @@ from typing import cast
 
 from typing_extensions import Self
 
-from agent.commands.settings import load
 from agent.contract.messages import Message, Sampling
 from agent.contract.terms import Role, Stage
 from agent.engines.base import Delta
@@ -25,6 +24,7 @@ from agent.mlc_chat.manner import Manner, spoken
 from agent.mlc_chat.model import find
 from agent.mlc_chat.rates import Rates
 from agent.pipeline.window import Parts, Window
+from agent.settings_reading import load
 
 
 class ChatModule:
