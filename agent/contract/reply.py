@@ -98,10 +98,10 @@ class AudioBody(WireModel):
 class Context(WireModel):
     """How full the language model's window was."""
 
-    prompt_tokens: int
-    """Tokens of the conversation, system prompt included."""
-    window: int
-    """Tokens the model can hold, answer included."""
+    prompt_tokens: int | None = None
+    """Tokens of the conversation, system prompt included, where the engine counts them."""
+    window: int | None = None
+    """Tokens the model can hold, answer included, where they are known."""
     dropped_messages: int | None = None
     """Earlier messages of the conversation that did not fit, and were left out or told in short."""
 

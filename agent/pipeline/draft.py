@@ -72,9 +72,11 @@ class Draft:
         self.text = answer.text
         self.finish_reason = end.finish_reason
         self.usage = Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens)
-        if answer.window and end.prompt_tokens:  # an engine that does not count told none
+        if answer.window or answer.dropped:
             self.context = Context(
-                prompt_tokens=end.prompt_tokens, window=answer.window, dropped_messages=answer.dropped or None
+                prompt_tokens=end.prompt_tokens or None,
+                window=answer.window,
+                dropped_messages=answer.dropped or None,
             )
         self.timings["llm_first_token"] = answer.first_token_s * 1_000
         for name, rate in (("prefill_tok_s", end.prefill_tok_s), ("decode_tok_s", end.decode_tok_s)):

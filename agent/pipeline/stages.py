@@ -119,12 +119,14 @@ class Stages:
             window = self.windows.of(model.engine, reserved=sampling.max_tokens)
             prompt = await composer.compose(request, manner.prompt(question), window)
             try:
-                return await answering.answer(prompt)
+                answer = await answering.answer(prompt)
             except EngineError as exc:
                 if answering.has_begun or not prompt.can_be_shorter:
                     raise
                 if not self.windows.learn(model.engine, prompt.messages, exc):
                     raise
+            else:
+                return replace(answer, window=window.tokens) if window else answer
 
     def voice(self, request: Request, language: str | None) -> Voice:
         """Who says the answer to `request`; `language` is the one its clip was heard in."""

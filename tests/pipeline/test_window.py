@@ -229,7 +229,7 @@ async def answered(engine, history, stages=None, **asked):
 async def test_a_model_that_refuses_is_asked_less_and_the_next_time_at_once(tells, known):
     engine = Refusing(tells=tells, **known)
     stages, answer = await answered(engine, history_of(60))
-    assert (answer.text, answer.dropped > 0) == ("It is.", True)
+    assert (answer.text, answer.dropped > 0, bool(answer.window)) == ("It is.", True, True)
     assert len(engine.asked) < 8
     tried = len(engine.asked)
     await answered(engine, history_of(60), stages)
