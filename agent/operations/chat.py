@@ -17,16 +17,18 @@ def plan(request: Request, clip: bytes | None) -> frozenset[Stage]:
             ErrorCode.BAD_REQUEST, f"exactly one of text, audio and messages is needed; here is {found}", field="text"
         )
     if request.mode is Mode.RAW:
-        for name in ("messages", "system"):
-            if getattr(request, name) is not None:
-                raise ContractError(
-                    ErrorCode.BAD_REQUEST,
-                    f"mode raw gives the model the question as it is; leave out {name}",
-                    field=name,
-                )
+        _without(request, ("messages", "system"), "mode raw gives the model the question as it is")
+    if request.messages is not None:
+        _without(request, ("template", "vars"), "a question in text or audio goes into a template, messages do not")
     stages = {Stage.LLM}
     if given == ["audio"]:
         stages.add(Stage.STT)
     if request.reply_mode.heard:
         stages.add(Stage.TTS)
     return frozenset(stages)
+
+
+def _without(request: Request, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if getattr(request, name):
+            raise ContractError(ErrorCode.BAD_REQUEST, f"{why}; leave out {name}", field=name)

@@ -39,11 +39,12 @@ class Manners:
     template: Callable[[str], Template] = no_template
     """The template of a name. Raises ContractError(not_found)."""
 
-    def of(self, request: Request, config: SessionConfig | None = None) -> Manner:
+    def of(self, request: Request, config: SessionConfig | None = None, *, asks_model: bool = True) -> Manner:
         """How `request` is answered in a conversation with `config`.
 
         The request itself goes first, then a persona that it names, then the conversation, the conversation's persona,
-        and the template. Raises ContractError: not_found, or template_invalid.
+        and the template, where a question to the model goes into one: `messages` are all that it is asked, and there
+        may be no question for it. Raises ContractError: not_found, or template_invalid.
         """
         config = config or SessionConfig()
         layers: list[Persona] = [config]
@@ -53,6 +54,8 @@ class Manners:
             layers.append(self._persona(config.persona))
         for layer in layers:
             request = layer.applied_to(request)
+        if not asks_model or request.messages is not None:
+            return Manner(request)
         if request.template is None:
             if request.vars:
                 raise ContractError(ErrorCode.BAD_REQUEST, "vars go with a template; name one", field="vars")

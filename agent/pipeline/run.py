@@ -158,11 +158,12 @@ class Run:
         """Transcribes if it was spoken, chats, synthesizes if it is to be heard: each sentence once it is written."""
         if self.memory:
             self._history = self.memory.recall()
-        self._manner = stages.manners.of(self.admitted.request, self._history.config)
+        asks_model = Stage.LLM in self.plan
+        self._manner = stages.manners.of(self.admitted.request, self._history.config, asks_model=asks_model)
         if Stage.STT in self.plan:
             self._question = await self._transcribe(stages)
         async with self._speaking(stages) as speech:
-            if Stage.LLM in self.plan:
+            if asks_model:
                 await self._chat(stages)
             elif speech:
                 await speech.write_all(self._question)

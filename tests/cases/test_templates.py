@@ -169,6 +169,12 @@ def test_what_is_missing_or_too_much_is_named_at_use(caller, brief):
     assert "translate" in error["message"]
 
 
+@pytest.mark.parametrize("given", [{"template": "plain"}, {"vars": {"city": "Bern"}}])
+def test_a_conversation_that_is_sent_goes_into_no_template(caller, given):
+    error = caller.ask(messages=[{"role": "user", "content": "Hi"}], **given)["error"]
+    assert (error["code"], error["field"]) == ("bad_request", *given)
+
+
 def test_within_a_conversation_what_was_said_is_remembered_and_not_its_prompt(caller, brief, name):
     """Row 3.14"""
     session = f"s-{name}-{caller.name}"

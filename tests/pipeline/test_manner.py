@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.messages import Request, Sampling
+from agent.contract.messages import Message, Request, Sampling
 from agent.contract.personas import Persona
 from agent.contract.sessions import SessionConfig
 from agent.contract.templates import Template
+from agent.contract.terms import Role
 from agent.pipeline.manner import Manners
 
 BRIEF = b'{"config":{"temperature":1,"top_p":"0.5"},"city":null,"template":"{city}: {user}"}'
@@ -48,6 +49,14 @@ def test_a_persona_that_a_request_names_goes_before_its_conversation():
 def test_a_persona_brings_its_template():
     manner = MANNERS.of(Request(text="Hi", persona="clown", vars={"city": "Bern"}))
     assert manner.prompt("Hi") == "Bern: Hi"
+
+
+def test_a_template_is_passed_over_where_no_question_goes_into_it():
+    """What a persona says beside it holds: its voice for `speak`, its instruction for a conversation that is sent."""
+    said = MANNERS.of(Request(text="Hi", persona="clown"), asks_model=False)
+    told = MANNERS.of(Request(messages=[Message(role=Role.USER, content="Hi")], persona="clown"))
+    assert (said.template, told.template) == (None, None)
+    assert (said.request.system, told.request.system) == ("Be a clown.", "Be a clown.")
 
 
 def test_what_is_not_there_is_named():
