@@ -121,7 +121,6 @@ def test_an_agent_whose_certificates_are_not_there_names_the_file(monkeypatch, c
         (["  "], "text"),
         (["hi", "--live"], "--live takes --wav"),
         (["--live", "--wav", "/dev/null"], "WAV file of PCM"),
-        (["\udcff\udcfe"], "not UTF-8"),
         (["hi", "--reply", "audio", "--out", "/nowhere/a.wav"], "/nowhere/a.wav cannot be written"),
         (["hi", "--out", "/"], "/ cannot be written"),
         (["hi", "--port", "1", "--deadline-ms", "100"], "broker_unavailable"),
@@ -158,6 +157,14 @@ def test_an_argument_that_cannot_be_meant_is_refused_by_name(arguments, capsys):
     assert exit_.value.code == 2
     *_, option, word = arguments
     assert f"error: argument {option}: '{word}': " in capsys.readouterr().err
+
+
+def test_words_that_are_not_utf8_are_refused(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["ask", "\udcff\udcfe"])
+
+    assert exit_.value.code == 2
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 def test_settings_are_all_shown_and_secrets_are_not(monkeypatch, capsys):

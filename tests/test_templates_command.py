@@ -107,8 +107,21 @@ def test_it_may_come_from_another_program(type_in, monkeypatch):
     assert type_in("undo", "piped") == (0, "piped is gone\n")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(type_in, file, tmp_path):
+    (tmp_path / "kind.json").write_text(SEED, encoding="utf-8-sig")
+    assert type_in("put", "marked", file)[0] == 0
+
+
 @pytest.mark.parametrize(
-    "words", [["render", "home", "--var", "x"], ["show", "a b"], ["show", "home", "--version", "-1"]]
+    "words",
+    [
+        ["render", "home", "--var", "x"],
+        ["render", "home", "\udcff"],
+        ["render", "home", "--var", "x=\udcff"],
+        ["show", "a b"],
+        ["show", "home", "--version", "-1"],
+    ],
+    ids=ascii,
 )
 def test_what_is_mistyped_is_refused_at_once(words):
     with pytest.raises(SystemExit) as exit_:

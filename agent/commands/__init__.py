@@ -39,6 +39,13 @@ class CommandError(UserError):
 PORT = Annotated[int, Field(ge=1, le=65_535)]
 
 
+def utf8(word: str) -> str:
+    """A type for argparse: text that can be sent. Bytes that are none are in it as lone surrogates."""
+    if any("\ud800" <= char <= "\udfff" for char in word):
+        raise argparse.ArgumentTypeError("not UTF-8; type it in a terminal that is set to UTF-8")
+    return word
+
+
 def checked(kind: Any) -> Callable[[str], Any]:
     """A type for argparse, of a type as pydantic has it: what breaks its rules is refused at once."""
     adapter: TypeAdapter[Any] = TypeAdapter(kind)

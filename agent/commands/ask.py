@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from agent.client import AgentClient, NoReply
-from agent.commands import CommandError, checked
+from agent.commands import CommandError, checked, utf8
 from agent.commands._answer import Answer
 from agent.commands._broker import add_broker_arguments, client_of, read_broker
 from agent.commands._live import pieces, speak
@@ -31,7 +31,7 @@ _OPERATIONS = (Operation.CHAT.value, Operation.TRANSCRIBE.value, Operation.SPEAK
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The question, how to answer it, and the broker; what is left out comes from the environment."""
-    parser.add_argument("text", nargs="?", help="the question, typed")
+    parser.add_argument("text", nargs="?", type=utf8, help="the question, typed")
     parser.add_argument("--wav", type=Path, metavar="FILE", help="the question, spoken")
     parser.add_argument("--reply", choices=[mode.value for mode in ReplyMode], help="how to answer (default: text)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the speech goes (default: answer.wav)")
@@ -59,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> Request:
     if (args.text is None) == (args.wav is None):
         raise CommandError("ask either with words or with --wav FILE")
-    if not _is_utf8(args.text or ""):
-        raise CommandError("the question is not UTF-8; type it in a terminal that is set to UTF-8")
     if args.live and (args.wav is None or args.operation == Operation.SPEAK.value):
         raise CommandError("--live takes --wav FILE, to chat or to transcribe")
     heard = args.out or args.operation == Operation.SPEAK.value
@@ -103,11 +101,6 @@ def _live(args: argparse.Namespace, request: Request) -> _Asking:
         }
     )
     return lambda client, answer: speak(client, start, clip, answer)
-
-
-def _is_utf8(text: str) -> bool:
-    """Bytes of an argument that could not be decoded are in its text as lone surrogates."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _check_writable(out: Path) -> None:

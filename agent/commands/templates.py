@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
 import difflib
 import json
 import sys
@@ -14,7 +15,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.commands import CommandError, checked
+from agent.commands import CommandError, checked, utf8
 from agent.commands._broker import add_broker_arguments, read_broker
 from agent.commands._operator import Operator, as_operator
 from agent.contract.admin import AdminRequest
@@ -55,7 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("name", type=checked(Id), metavar="NAME", help="one of those that `list` shows")
     put.add_argument("name", type=checked(Id), metavar="NAME", help="what requests call it: A-Z, a-z, 0-9, _, . and -")
     put.add_argument("file", metavar="FILE", help="the template, in JSON; - reads it from stdin")
-    render.add_argument("text", nargs="?", metavar="QUESTION", help="the question (default: the template's own `user`)")
+    render.add_argument(
+        "text",
+        nargs="?",
+        type=utf8,
+        metavar="QUESTION",
+        help="the question (default: the template's own `user`)",
+    )
     render.add_argument(
         "--var", action="append", default=[], type=_pair, metavar="KEY=TEXT", help="what goes into a place; repeatable"
     )
@@ -158,11 +165,13 @@ async def _diff(args: argparse.Namespace, operator: Operator) -> None:
 
 
 def _read(file: str) -> bytes:
-    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    """What is in it, without the byte order mark that some editors begin a file with."""
+    content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def _pair(word: str) -> tuple[str, str]:
-    key, equals, text = word.partition("=")
+    key, equals, text = utf8(word).partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"{word!r}: write KEY=TEXT")
     return key, text
