@@ -26,7 +26,7 @@ class SuiteError(UserError):
 def read_suite(path: Path) -> Suite:
     """The suite in `path`, JSON if it is called `.json`, else YAML. SuiteError names line and field."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise SuiteError(f"{path} cannot be read: {exc}") from exc
     value, line = _from_json(path, text) if path.suffix == ".json" else _from_yaml(path, text)

@@ -25,6 +25,8 @@ def _file(name: str, info: ValidationInfo) -> str:
     path: Path = (info.context or {}).get("folder", Path()) / name
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
+    if not path.stat().st_size:
+        raise ValueError(f"the file {path} is empty")
     return str(path)
 
 

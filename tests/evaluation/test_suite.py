@@ -116,6 +116,17 @@ def test_a_clip_lies_beside_the_suite(tmp_path):
     assert question.label == "clip.wav"
 
 
+def test_a_clip_without_anything_in_it_is_refused_before_anything_is_asked(tmp_path):
+    (tmp_path / "clip.wav").touch()
+    assert refused(tmp_path, "questions:\n  - audio: clip.wav").startswith(":2: questions.0.audio: the file ")
+
+
+@pytest.mark.parametrize("name", ["suite.yaml", "suite.json"])
+def test_a_byte_order_mark_is_skipped(tmp_path, name):
+    [question] = read(tmp_path, '\ufeff{"questions": [{"ask": "Hi"}]}', name).questions
+    assert question.ask == "Hi"
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SuiteError, match=r"none\.yaml cannot be read"):
         read_suite(tmp_path / "none.yaml")
