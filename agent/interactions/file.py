@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _OLD_FILES = 3
@@ -33,7 +34,8 @@ class LogFile:
             os.close(file)
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        # Not to block: a pipe that nobody reads is refused, and not waited for.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         return os.open(self._path, flags, 0o600)
 
     def _is_full(self, more: int) -> bool:
@@ -60,5 +62,6 @@ def _write(file: int, line: bytes) -> None:
         while written < len(line):
             written += os.write(file, line[written:])
     except OSError:
-        os.ftruncate(file, size)  # half a line is worse than none
+        with suppress(OSError):  # of what is no file
+            os.ftruncate(file, size)  # half a line is worse than none
         raise

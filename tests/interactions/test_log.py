@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,18 @@ async def test_nothing_is_kept_without_a_path(tmp_path):
 async def test_a_path_that_cannot_be_meant_names_its_setting(tmp_path):
     with pytest.raises(InteractionsPathError, match=r"^EDGEVOICE_INTERACTIONS__PATH: .*nowhere"):
         await log_at(tmp_path / "nowhere" / "log.jsonl").__aenter__()
+
+
+async def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(InteractionsPathError):
+        await log_at(path).__aenter__()
+
+
+def test_what_is_no_file_tells_why_it_takes_no_line():
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - its number says which
+        LogFile(Path("/dev/full"), max_bytes=100).append(b"{}\n")
+    assert caught.value.errno == errno.ENOSPC
 
 
 async def test_full_files_are_put_aside_and_the_oldest_goes(path):
