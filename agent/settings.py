@@ -28,7 +28,7 @@ from agent.engines.settings import (
 )
 from agent.interactions.settings import InteractionsSettings
 from agent.metrics.settings import MetricsSettings
-from agent.mqtt.settings import MqttSettings
+from agent.mqtt.settings import MqttSettings, OptionalFile
 from agent.settings_sources import DotEnv, Profile
 
 
@@ -89,7 +89,7 @@ class SessionSettings(_Section):
 class JournalSettings(_Section):
     """What survives a crash."""
 
-    path: Path | None = None
+    path: OptionalFile = None
     """SQLite file; `journal.db` in `home` when left out."""
     dedup_window_s: float = Field(default=3_600.0, gt=0)
     """How long a finished request is remembered, to answer the same id again [s]."""
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     """Folder for models and the journal."""
     allow_ephemeral: bool = False
     """Run in a container though `home` or the journal is on no volume, and lost with it."""
-    hf_token_file: Path | None = None
+    hf_token_file: OptionalFile = None
     """File with the token for Hugging Face, where HF_TOKEN is not set; systemd's credential `hf-token` without it."""
     base: TopicBase = DEFAULT_BASE
     """First levels of every topic; the last is the contract's major version."""

@@ -14,7 +14,7 @@ from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
 from agent.keys import default_keys_file
-from agent.mqtt.settings import MqttSettings
+from agent.mqtt.settings import MqttSettings, OptionalFile
 
 
 class BridgeSettings(BaseSettings):
@@ -36,7 +36,7 @@ class BridgeSettings(BaseSettings):
     """TCP port to listen on; 0 takes a free one."""
     allow_unauthenticated: bool = False
     """Without API keys, answer whoever reaches the bridge, also from other machines."""
-    keys_file: Path | None = None
+    keys_file: OptionalFile = None
     """File of API keys, by `edgevoice keys`; where there is one, every request needs a key. Its help says where."""
     rate_per_s: float = Field(default=10.0, ge=0)
     """Requests a second that one API key may make, whichever worker is asked; one more is `rate_limited`. 0 for any."""

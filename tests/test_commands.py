@@ -194,6 +194,14 @@ def test_the_template_is_read_back_as_the_defaults(tmp_path):
     assert BridgeSettings() == BridgeSettings.model_construct()
 
 
+def test_a_file_with_an_empty_name_is_one_that_is_left_out(tmp_path):
+    files = [line[2:] for line in template().splitlines() if line.endswith(("_FILE=", "__PATH="))]
+    (tmp_path / ".env").write_text("\n".join(files))
+
+    assert load() == Settings.model_construct()
+    assert BridgeSettings() == BridgeSettings.model_construct()
+
+
 def test_python_m_agent_is_the_agent_where_no_command_is_given(monkeypatch):
     monkeypatch.setenv("EDGEVOICE_MQTT__PORT", "none at all")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from agent.mqtt.settings import OptionalFile
 
 Redact = Literal["none", "text", "pii"]
 """What is left out."""
@@ -16,7 +17,7 @@ class InteractionsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path | None = None
+    path: OptionalFile = None
     """File to which each finished request adds a line of JSON: who asked what, and the answer; none when left out."""
     redact: Redact = "none"
     """Leave the texts out (`text`), or mask e-mail addresses, phone and card numbers in them (`pii`)."""

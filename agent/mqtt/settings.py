@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+OptionalFile = Annotated[Path | None, BeforeValidator(lambda name: name or None)]
+"""A file that may be left out, also by an empty name, as `.env.template` has it."""
 
 
 class MqttSettings(BaseModel):
@@ -21,7 +24,7 @@ class MqttSettings(BaseModel):
     """Broker user. It is also the caller's client level in topics."""
     password: SecretStr | None = None
     """Broker password; better in `password_file`."""
-    password_file: Path | None = None
+    password_file: OptionalFile = None
     """File that holds the broker password on its first line."""
     protocol: Literal["5", "3.1.1"] = "5"
     """MQTT version to speak."""
@@ -35,11 +38,11 @@ class MqttSettings(BaseModel):
     """Longest pause before connecting again [s]."""
     tls: bool = False
     """Encrypt the connection and check the broker's certificate."""
-    ca_file: Path | None = None
+    ca_file: OptionalFile = None
     """Certificates to trust, PEM; the system's when left out."""
-    cert_file: Path | None = None
+    cert_file: OptionalFile = None
     """Own certificate, PEM, where the broker asks for one."""
-    key_file: Path | None = None
+    key_file: OptionalFile = None
     """Key of the own certificate, PEM."""
 
     def check_files(self) -> None:
