@@ -23,14 +23,18 @@ from agent.contract.topics import MAX_TOPIC_BYTES
 from agent.contract.wire import WireModel
 
 
-def _without_nul(text: str) -> str:
+def _sendable(text: str) -> str:
     if "\0" in text:
         raise ValueError("holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError("holds what is not UTF-8") from exc
     return text
 
 
 def _readable(text: str) -> str:
-    _without_nul(text)
+    _sendable(text)
     if not text.strip():
         raise ValueError("is empty")
     return text
@@ -43,7 +47,7 @@ def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 StopString = Annotated[str, Field(min_length=1, max_length=64)]
-PlainText = Annotated[str, AfterValidator(_without_nul)]
+PlainText = Annotated[str, AfterValidator(_sendable)]
 Text = Annotated[str, AfterValidator(_readable)]
 Vars = Annotated[dict[str, PlainText], Field(max_length=MAX_TEMPLATE_KEYS)]
 """Key → what goes into its place."""

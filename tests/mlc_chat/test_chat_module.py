@@ -172,6 +172,13 @@ def test_nothing_to_ask_is_an_error(chat):
         chat().generate(" ")
 
 
+def test_what_a_terminal_did_not_read_as_text_is_refused_and_spoils_no_chat(chat):
+    cm = chat(answer="{text}")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        cm.generate("\udcff")
+    assert cm.generate("Hi") == "Hi"
+
+
 def test_a_closed_chat_has_no_process_and_says_so(chat):
     cm = chat()
     pid = cm._engine.pid
