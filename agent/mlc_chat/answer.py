@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,16 @@ def receive(deltas: Iterable[Delta], stop: Iterable[str], callback: Callback | N
     finally:
         tell(stopped=True)
     return Answer(guard.text, watch.rates)
+
+
+@contextmanager
+def preparing(callback: Callback | None) -> Iterator[None]:
+    """What comes before an answer: where it fails, `callback` hears that there will be none."""
+    try:
+        yield
+    except BaseException:
+        (callback or _nobody)(stopped=True)
+        raise
 
 
 def _nobody(message: str = "", stopped: bool = False) -> None:

@@ -17,7 +17,7 @@ from agent.engines.budget import MemoryBudget
 from agent.engines.host import LanguageModelHost
 from agent.engines.opening import Opener
 from agent.engines.settings import LanguageModelSettings
-from agent.mlc_chat.answer import Answer, Callback, receive
+from agent.mlc_chat.answer import Answer, Callback, preparing, receive
 from agent.mlc_chat.config import ChatConfig, GenerationConfig
 from agent.mlc_chat.engine_thread import EngineThread
 from agent.mlc_chat.manner import Manner, spoken
@@ -76,15 +76,16 @@ class ChatModule:
 
         A conversation goes on from call to call; `stateless` begins it anew first. EngineError where the model fails.
         """
-        if not self._closing.alive:
-            raise RuntimeError("this ChatModule is closed; make another")
-        call = generation_config or GenerationConfig()
-        if call.n is not None and call.n < 1:
-            raise ValueError("GenerationConfig.n: say 1 or more, or leave it out for an answer that is no list")
-        question, sampling = spoken(Role.USER, prompt), self._manner.sampling(call)
-        if stateless:
-            self.reset_chat()
-        earlier = self._fitting(question, sampling)
+        with preparing(progress_callback):
+            if not self._closing.alive:
+                raise RuntimeError("this ChatModule is closed; make another")
+            call = generation_config or GenerationConfig()
+            if call.n is not None and call.n < 1:
+                raise ValueError("GenerationConfig.n: say 1 or more, or leave it out for an answer that is no list")
+            question, sampling = spoken(Role.USER, prompt), self._manner.sampling(call)
+            if stateless:
+                self.reset_chat()
+            earlier = self._fitting(question, sampling)
         answers = [
             self._answer(question, earlier, _varied(sampling, number), progress_callback)
             for number in range(call.n or 1)

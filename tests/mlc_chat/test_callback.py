@@ -62,6 +62,13 @@ def test_an_answer_is_printed_as_it_comes(chat, capsys):
     assert capsys.readouterr().out == "a b c\n"
 
 
+def test_whoever_iterates_is_told_where_there_will_be_no_answer(chat):
+    pieces = StreamIterator(timeout=20)
+    with pytest.raises(ValueError, match="is empty"):
+        chat().generate(" ", progress_callback=pieces)
+    assert list(pieces) == []
+
+
 def test_a_callback_that_fails_ends_the_answer(chat):
     class Full(DeltaCallback):
         def delta_callback(self, delta_message):
