@@ -22,12 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; its exit status. What a person can put right is one line on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     logging.getLogger("agent").addHandler(logging.NullHandler())  # only the agent itself talks by log lines
-    parser = _parser(argv)
-    args = parser.parse_args(argv)
-    if args.command is None:
-        parser.print_help(sys.stderr)
-        return _MISUSED
     try:
+        parser = _parser(argv)  # which imports the command: Ctrl-C may come then, too
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help(sys.stderr)
+            return _MISUSED
         status: int = import_module(f"agent.commands.{args.command}").run(args)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -20,6 +20,7 @@ from agent.contract.reply import Timings
 from agent.demo.cases import CASES, Answer, BrokenAnswer, check
 from agent.settings import Settings
 from agent.settings_reading import load
+from agent.signals import INTERRUPTED
 from agent.stack import Part, Stack, StackSettings
 from bridge.settings import BridgeSettings
 from tests.wav_files import silence, sine, wav
@@ -165,6 +166,14 @@ def test_words_that_are_not_utf8_are_refused(capsys):
 
     assert exit_.value.code == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback(monkeypatch):
+    def interrupted(_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent.__main__.import_module", interrupted)
+    assert main(["status"]) == INTERRUPTED
 
 
 def test_settings_are_all_shown_and_secrets_are_not(monkeypatch, capsys):
