@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.contract.errors import ContractError
 from agent.contract.sessions import SessionConfig
 from agent.journal.clock import Moment
 from agent.journal.database import Database
 from agent.journal.entries import Kept, Numbered, RunKey, SessionKey, Turn
 from agent.journal.file import Statement
+
+logger = logging.getLogger(__name__)
 
 _TOUCH = """
 INSERT INTO session (client, id, created_at, used_at, boot_id, boot_s) VALUES (?, ?, ?, ?, ?, ?)
@@ -129,5 +133,13 @@ class Sessions:
 
 def _session(row: Sequence[Any]) -> Session:
     config, summary, summarized, created_at, *used = row
-    decoded = SessionConfig.decode(config) if config else SessionConfig()
-    return Session(decoded, created_at, Moment(*used), summary, summarized or 0)
+    return Session(_config(config), created_at, Moment(*used), summary, summarized or 0)
+
+
+def _config(body: bytes | None) -> SessionConfig:
+    """As it was set; nothing, where another release wrote what this one cannot read."""
+    try:
+        return SessionConfig.decode(body) if body else SessionConfig()
+    except ContractError as exc:
+        logger.warning("the configuration of a conversation in the journal is passed over: %s", exc.message)
+        return SessionConfig()

@@ -1,6 +1,7 @@
 """What is remembered of conversations, and for how long."""
 
 import sqlite3
+from contextlib import closing
 from typing import cast
 
 import pytest
@@ -79,6 +80,16 @@ async def test_it_is_configured_before_it_begins_and_reset_without_losing_that(p
         assert (questions(journal), found.config, found.summary, found.summarized) == ([], config, None, 0)
         await journal.sessions.delete(KEY)
         assert journal.sessions.find(KEY) is None
+
+
+async def test_a_configuration_that_cannot_be_read_is_passed_over(path, caplog):
+    async with opened(path) as journal:
+        await journal.sessions.configure(KEY, SessionConfig(system="Be brief."))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE session SET config = ?", (b'{"of_a_later_release": 1}',))
+    async with opened(path) as journal:
+        assert journal.sessions.find(KEY).config == SessionConfig()
+    assert "of_a_later_release" in caplog.text
 
 
 async def test_what_is_idle_is_forgotten_with_its_turns(path):
