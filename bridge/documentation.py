@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
+from agent.contract.catalogue import Rendering
 from agent.contract.messages import HearingOptions, Request, Sampling, StreamOptions, VoiceOptions
 from agent.contract.reply import Reply
+from agent.contract.sessions import SessionConfig
 from agent.contract.templates import Template
 from agent.contract.terms import AudioFormat
 from bridge.errors import Problem
@@ -20,6 +22,8 @@ ASK_PATH = "/v1/ask"
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Request, "validation"),
     (Template, "validation"),
+    (Rendering, "validation"),
+    (SessionConfig, "validation"),
     (Reply, "serialization"),
     (Progress, "serialization"),
     (Problem, "serialization"),
@@ -148,8 +152,10 @@ def _answers() -> dict[str, Any]:
     }
 
 
-def _template_request(example: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": ref(Template), "example": example}}}}
+def _body(model: type[BaseModel], *, required: bool = True, example: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a route takes that reads its body by the contract: FastAPI's own way knows no JSON of strict models."""
+    described = {"schema": ref(model), **({"example": example} if example else {})}
+    return {"requestBody": {"required": required, "content": {JSON: described}}}
 
 
 def _accepted() -> dict[str, Any]:
@@ -164,17 +170,24 @@ def _accepted() -> dict[str, Any]:
     }
 
 
-TEMPLATE_REQUEST = _template_request(
-    {"config": {"temperature": 0}, "to": None, "template": "Translate into {to}:\n\n{user}"}
+TEMPLATE_REQUEST = _body(
+    Template, example={"config": {"temperature": 0}, "to": None, "template": "Translate into {to}:\n\n{user}"}
 )
 """What is saved as a template."""
-PROMPT_REQUEST = _template_request(
-    {
+RENDERING_REQUEST = _body(Rendering)
+"""What a template is filled with."""
+CONFIG_REQUEST = _body(SessionConfig)
+"""How a conversation is to be answered."""
+RESET_REQUEST = _body(SessionConfig, required=False)
+"""The same, where it may stay as it is."""
+PROMPT_REQUEST = _body(
+    Template,
+    example={
         "config": {"temperature": "1.0", "top_p": "0.95", "max_tokens": "256"},
         "system": "Answer in one word. ",
         "user": "What is the capital of France?",
         "template": "{system}{user}",
-    }
+    },
 )
 """What is asked by a template."""
 PROMPT_RESPONSE: dict[str, Any] = {"description": "The reply.", "content": {JSON: {"schema": ref(Reply)}}}

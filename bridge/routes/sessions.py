@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi import Request as HttpRequest
 from fastapi.responses import JSONResponse
 
 from agent.contract.limits import MAX_TURNS_TOLD
@@ -12,7 +13,9 @@ from agent.contract.sessions import SessionCall, SessionConfig, SessionHistory, 
 from agent.contract.terms import ID_PATTERN, SessionOperation, Status
 from bridge.access.access import Caller, CallerDep
 from bridge.agent import Agent
+from bridge.documentation import CONFIG_REQUEST, RESET_REQUEST
 from bridge.errors import failed
+from bridge.intake import read_json
 from bridge.openapi import PROBLEMS
 from bridge.state import AgentDep
 
@@ -39,18 +42,28 @@ async def delete(session_id: SessionId, caller: CallerDep, agent: AgentDep) -> R
     return await _call(agent, caller, SessionCall(op=SessionOperation.DELETE, session_id=session_id))
 
 
-@router.post("/{session_id}/reset", summary="Begin a conversation anew", response_model=SessionInfo)
-async def reset(
-    session_id: SessionId, caller: CallerDep, agent: AgentDep, config: SessionConfig | None = None
-) -> Response:
+@router.post(
+    "/{session_id}/reset",
+    summary="Begin a conversation anew",
+    response_model=SessionInfo,
+    openapi_extra=RESET_REQUEST,
+)
+async def reset(session_id: SessionId, http: HttpRequest, caller: CallerDep, agent: AgentDep) -> Response:
     """As it is configured, or as the body says."""
+    config = SessionConfig.decode(await read_json(http)) if await http.body() else None
     call = SessionCall(op=SessionOperation.RESET, session_id=session_id, config=config)
     return await _call(agent, caller, call)
 
 
-@router.put("/{session_id}/config", summary="Say how its requests are answered", response_model=SessionInfo)
-async def configure(session_id: SessionId, config: SessionConfig, caller: CallerDep, agent: AgentDep) -> Response:
+@router.put(
+    "/{session_id}/config",
+    summary="Say how its requests are answered",
+    response_model=SessionInfo,
+    openapi_extra=CONFIG_REQUEST,
+)
+async def configure(session_id: SessionId, http: HttpRequest, caller: CallerDep, agent: AgentDep) -> Response:
     """In place of what was configured; a request that says itself goes first. The conversation need not have begun."""
+    config = SessionConfig.decode(await read_json(http))
     call = SessionCall(op=SessionOperation.CONFIG, session_id=session_id, config=config)
     return await _call(agent, caller, call)
 

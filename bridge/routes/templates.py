@@ -17,7 +17,7 @@ from agent.contract.terms import ID_PATTERN, AdminOperation
 from agent.contract.wire import WireModel
 from bridge.access.access import CallerDep, check_access
 from bridge.agent import Agent
-from bridge.documentation import TEMPLATE_REQUEST
+from bridge.documentation import RENDERING_REQUEST, TEMPLATE_REQUEST
 from bridge.intake import read_json
 from bridge.openapi import PROBLEMS
 from bridge.operators import administer, check_operator
@@ -75,9 +75,15 @@ async def undo(name: TemplateName, agent: AgentDep) -> Response:
     return await administer(agent, AdminOperation.TEMPLATES_UNDO, AdminRequest(name=name))
 
 
-@router.post("/{name}/render", summary="What would the model be asked?", response_model=Rendered)
-async def render(name: TemplateName, agent: AgentDep, given: Rendering) -> Response:
+@router.post(
+    "/{name}/render",
+    summary="What would the model be asked?",
+    response_model=Rendered,
+    openapi_extra=RENDERING_REQUEST,
+)
+async def render(name: TemplateName, http: HttpRequest, agent: AgentDep) -> Response:
     """The question in its template; nobody is asked it."""
+    given = Rendering.decode(await read_json(http))
     return _in_json(Rendered.of(_find(agent, name), given.text, given.vars))
 
 

@@ -113,6 +113,23 @@ def test_reset_begins_it_anew_and_delete_forgets_it(caller, session_id):
     assert caller.ask(text="Three", session_id=session_id)["text"] == f"{SYSTEM} / Three"
 
 
+def test_all_that_a_configuration_may_say_is_taken(caller, session_id):
+    config = {
+        "persona": "nurse",
+        "model": "default",
+        "system": "Be glad.",
+        "template": "plain",
+        "language": "en",
+        "voice": "slt",
+        "on_overflow": "error",
+        "params": {"temperature": 0.5, "max_tokens": 9, "stop": ["END"]},
+    }
+    assert call(caller, op="config", session_id=session_id, config=config)["config"] == config
+    assert call(caller, op="reset", session_id=session_id, config=config)["config"] == config
+    error = call(caller, op="config", session_id=session_id, config={"mood": "good"})["error"]
+    assert error["code"] == "bad_request"
+
+
 def test_a_reset_may_bring_another_configuration(caller, session_id):
     call(caller, op="config", session_id=session_id, config={"system": "Be glad."})
     assert caller.ask(text="Hi", session_id=session_id)["text"] == "Be glad. / Hi"
