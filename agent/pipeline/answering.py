@@ -95,7 +95,8 @@ class Answering:
         return self._answer(guard.text.strip(), end, dropped=0 if isinstance(prompt, str) else prompt.dropped)
 
     def _answer(self, text: str, end: Delta, *, dropped: int) -> Answer:
-        if not text:
+        was_stopped = self._sampling.stop and end.finish_reason is FinishReason.STOP
+        if not text and not was_stopped:  # else that is all there is before a stop string
             raise EngineError(Stage.LLM, "the model gave an empty answer", reason="empty_answer")
         took, info = self._elapsed_s, self._engine.info
         return Answer(text, end, self._first_s or took, took, info.context_window, info.label, dropped)

@@ -106,7 +106,7 @@ class Draft:
             status=status,
             reply_mode=mode,
             transcript=self.transcript,
-            text=self.text or None,
+            text=self.text if self.text or self.finish_reason else None,  # empty before a stop string
             speech_text=self.speech_text if self.text not in {"", self.speech_text} else None,
             heard_text=self.heard_text if status is Status.CANCELLED else None,
             finish_reason=finish_reason,

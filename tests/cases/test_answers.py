@@ -179,6 +179,11 @@ def test_events_come_in_order_before_the_reply_to_who_asks(mqtt):
     assert "".join(event["delta"] for event in events if event["type"] == "token").strip() == f"You said: {HEARD}"
 
 
+def test_an_answer_that_begins_with_a_stop_string_is_empty_and_no_failure(caller):
+    reply = caller.ask(text="Hi", params={"stop": ["You"]})
+    assert (reply["status"], reply["text"], reply["finish_reason"]) == ("ok", "", "stop")
+
+
 def test_a_question_of_qos_0_or_2_is_answered_too(mqtt):
     for qos in (0, 2):
         request_id = f"{mqtt.name}-qos{qos}"

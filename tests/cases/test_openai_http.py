@@ -66,6 +66,8 @@ def test_it_ends_where_it_is_told_to(client):
     assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("You said:", "length")
     answer = client.chat.completions.create(model="", messages=HI, stop=["there", " said"])
     assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("You", "stop")
+    answer = client.chat.completions.create(model="", messages=HI, stop="You")
+    assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("", "stop")
 
 
 def test_how_it_picks_its_words(client):
