@@ -35,7 +35,7 @@ def test_every_field_of_a_question_is_named():
 
 def test_the_suite_it_shows_and_the_example_are_suites(tmp_path):
     (tmp_path / "clips").mkdir()
-    (tmp_path / "clips" / "lights.wav").touch()
+    (tmp_path / "clips" / "lights.wav").write_bytes(b"RIFF")
     shown = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert shown
     (tmp_path / "suite.yaml").write_text(shown[1], encoding="utf-8")
