@@ -28,7 +28,8 @@ from agent.engines.settings import (
 )
 from agent.interactions.settings import InteractionsSettings
 from agent.metrics.settings import MetricsSettings
-from agent.mqtt.settings import MqttSettings, OptionalFile
+from agent.mqtt.settings import MqttSettings
+from agent.optional_file import OptionalFile
 from agent.settings_sources import DotEnv, Profile
 
 

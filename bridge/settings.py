@@ -14,7 +14,8 @@ from agent.contract.limits import DEFAULT_DEADLINE_MS
 from agent.contract.terms import DEFAULT_AGENT, DEFAULT_BASE, Id, TopicBase
 from agent.contract.topics import Topics
 from agent.keys import default_keys_file
-from agent.mqtt.settings import MqttSettings, OptionalFile
+from agent.mqtt.settings import MqttSettings
+from agent.optional_file import OptionalFile
 
 
 class BridgeSettings(BaseSettings):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.mqtt.settings import OptionalFile
+from agent.optional_file import OptionalFile
 
 Redact = Literal["none", "text", "pii"]
 """What is left out."""

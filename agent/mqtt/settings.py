@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-OptionalFile = Annotated[Path | None, BeforeValidator(lambda name: name or None)]
-"""A file that may be left out, also by an empty name, as `.env.template` has it."""
+from agent.optional_file import OptionalFile
 
 
 class MqttSettings(BaseModel):
