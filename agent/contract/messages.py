@@ -14,6 +14,7 @@ from agent.contract.limits import (
     MAX_MESSAGES,
     MAX_METADATA_BYTES,
     MAX_STOP_STRINGS,
+    MAX_TEMPLATE_CHARS,
     MAX_TEMPLATE_KEYS,
     MAX_TOKENS,
     MIN_CHUNK_BYTES,
@@ -48,6 +49,7 @@ def _small_and_finite(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 StopString = Annotated[str, Field(min_length=1, max_length=64)]
 PlainText = Annotated[str, AfterValidator(_sendable)]
+TemplateText = Annotated[str, Field(max_length=MAX_TEMPLATE_CHARS), AfterValidator(_sendable)]
 Text = Annotated[str, AfterValidator(_readable)]
 Vars = Annotated[dict[str, PlainText], Field(max_length=MAX_TEMPLATE_KEYS)]
 """Key → what goes into its place."""

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_serializer, model
 from typing_extensions import Self
 
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.limits import MAX_TEMPLATE_CHARS, MAX_TEMPLATE_KEYS
-from agent.contract.messages import PlainText, Sampling
+from agent.contract.limits import MAX_TEMPLATE_KEYS
+from agent.contract.messages import Sampling, TemplateText
 from agent.contract.wire import WireModel
 
 QUESTION = "user"
@@ -42,7 +42,6 @@ def _number(text: str) -> object:
 
 
 _Written = dict[str, float | str | list[str] | None]
-_Value = Annotated[PlainText, Field(max_length=MAX_TEMPLATE_CHARS)]
 
 
 class Template(WireModel):
@@ -53,11 +52,11 @@ class Template(WireModel):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, _Value | None] = Field(init=False)
+    __pydantic_extra__: dict[str, TemplateText | None] = Field(init=False)
 
     config: Annotated[Sampling, BeforeValidator(_as_sampling, json_schema_input_type=Sampling | _Written)] = Sampling()
     """How the language model picks its words, where neither request nor conversation says; numbers may be strings."""
-    template: Annotated[PlainText, Field(min_length=1, max_length=MAX_TEMPLATE_CHARS)]
+    template: TemplateText
     """The prompt, with its places."""
 
     @model_validator(mode="after")
@@ -135,7 +134,7 @@ def invalid(message: str, *, missing: Iterable[str] = (), unused: Iterable[str] 
 
 def _refuse(missing: list[str], unused: list[str], for_missing: str, for_unused: str) -> None:
     told = [
-        f"{what} {', '.join(names)[:_MAX_TOLD]}"
+        f"{what}: {', '.join(names)[:_MAX_TOLD]}"
         for what, names in ((for_missing, missing), (for_unused, unused))
         if names
     ]

@@ -129,7 +129,6 @@ def test_a_key_without_a_value_is_to_be_given():
     "fields",
     [
         {},
-        {"template": ""},
         {"template": 7},
         {"template": "{user}\0"},
         {"template": "x" * (MAX_TEMPLATE_CHARS + 1)},
