@@ -76,6 +76,8 @@ class TranscriptBody(WireModel):
     """The language they were heard in."""
     language_probability: float | None = None
     """How sure the engine is of the language, 0 to 1; only where it had to find out."""
+    duration_ms: int | None = None
+    """Length of the clip [ms]."""
     segments: tuple[SegmentBody, ...] | None = None
     """The words with their times, where the engine tells."""
 

@@ -57,6 +57,7 @@ class Draft:
             text=transcript.text,
             language=transcript.language,
             language_probability=transcript.language_probability,
+            duration_ms=round(heard.clip_s * 1_000),
             segments=tuple(
                 SegmentBody(text=each.text, start_ms=round(each.start_s * 1_000), end_ms=round(each.end_s * 1_000))
                 for each in transcript.segments

@@ -98,19 +98,15 @@ def _text(reply: Reply) -> str:
     return reply.transcript.text if reply.transcript else ""
 
 
-def _duration_s(reply: Reply) -> float:
-    """Length of the clip, as far as the reply tells: by how long it took, or where the last words end."""
-    took_ms, rtf = reply.timings_ms and reply.timings_ms.stt, reply.rates and reply.rates.stt_rtf
-    if took_ms and rtf:
-        return round(took_ms / rtf / 1_000, 2)
-    segments = (reply.transcript.segments if reply.transcript else None) or ()
-    return segments[-1].end_ms / 1_000 if segments else 0.0
+def _duration_ms(reply: Reply) -> int:
+    """Length of the clip; 0 where the agent does not tell."""
+    return (reply.transcript.duration_ms if reply.transcript else None) or 0
 
 
 def _segments(reply: Reply) -> tuple[SegmentBody, ...]:
     """Those that the engine told of, else all as one."""
     told = reply.transcript.segments if reply.transcript else None
-    return told or (SegmentBody(text=_text(reply), start_ms=0, end_ms=round(_duration_s(reply) * 1_000)),)
+    return told or (SegmentBody(text=_text(reply), start_ms=0, end_ms=_duration_ms(reply)),)
 
 
 def _verbose(reply: Reply) -> str:
@@ -121,7 +117,7 @@ def _verbose(reply: Reply) -> str:
     )
     language = (reply.transcript.language if reply.transcript else None) or ""
     return VerboseTranscription(
-        text=_text(reply), language=language, duration=_duration_s(reply), segments=segments
+        text=_text(reply), language=language, duration=_duration_ms(reply) / 1_000, segments=segments
     ).model_dump_json()
 
 

@@ -9,7 +9,7 @@ import soundfile
 from agent.client import AudioChunk
 from agent.contract.base64 import encode_base64
 from agent.contract.errors import ContractError, ErrorCode
-from agent.contract.reply import AudioBody, Rates, Reply, SegmentBody, Timings, TranscriptBody
+from agent.contract.reply import AudioBody, Reply, SegmentBody, TranscriptBody
 from agent.contract.terms import AudioFormat, Operation, ReplyMode, Status
 from tests.bridge.fakes import WAV_BASE64, failed_reply
 
@@ -23,6 +23,7 @@ SILENCE = bytes(2 * 4_800)
 TWO = TranscriptBody(
     text="One. Two.",
     language="en",
+    duration_ms=3_661_001,
     segments=(
         SegmentBody(text=" One.", start_ms=0, end_ms=900),
         SegmentBody(text=" Two.", start_ms=900, end_ms=3_661_001),
@@ -170,8 +171,7 @@ async def test_a_transcript_with_all_that_is_known(http, agent):
 
 
 async def test_a_transcript_without_times_is_one_cue(http, agent):
-    took = {"timings_ms": Timings(stt=500.0), "rates": Rates(stt_rtf=0.25)}
-    agent.outcome = done(transcript=TranscriptBody(text="Hello"), **took)
+    agent.outcome = done(transcript=TranscriptBody(text="Hello", duration_ms=2_000))
     answer = await http.post(HEAR, files=CLIP, data={"response_format": "srt"})
     assert answer.text == "1\n00:00:00,000 --> 00:00:02,000\nHello\n"
 

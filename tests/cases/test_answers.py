@@ -41,7 +41,7 @@ def test_a_typed_question(caller, mode):
 @pytest.mark.parametrize("mode", ["text", "audio", "both"])
 def test_a_spoken_question(caller, mode):
     reply = caller.ask(audio=spoken(CLIP), reply_mode=mode)
-    assert reply["transcript"] == {"text": HEARD, "language": "en"}
+    assert reply["transcript"] == {"text": HEARD, "language": "en", "duration_ms": 1000}
     assert reply["text"] == f"You said: {HEARD}"
     assert {"stt", "llm"} <= set(reply["timings_ms"])
     assert reply["rates"]["stt_rtf"] > 0

@@ -61,7 +61,10 @@ ERROR = (
     '"missing_keys":["city"],"unused_keys":["town"]}'
 )
 SEGMENT = '{"text":"what time is it","start_ms":120,"end_ms":1480}'
-TRANSCRIPT = f'{{"text":"what time is it","language":"en","language_probability":0.98,"segments":[{SEGMENT}]}}'
+TRANSCRIPT = (
+    '{"text":"what time is it","language":"en","language_probability":0.98,"duration_ms":1600,'
+    f'"segments":[{SEGMENT}]}}'
+)
 AUDIO = '{"data":"UklGRg==","format":"wav","sample_rate":22050,"duration_ms":2140,"chunks":3}'
 CONTEXT = '{"prompt_tokens":812,"window":4096,"dropped_messages":4}'
 USAGE = '{"prompt_tokens":812,"completion_tokens":57}'
