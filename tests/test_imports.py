@@ -328,6 +328,7 @@ def below(name: str, prefixes: set[str] | tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value) if "." in str(value) else "")
 def test_arrows_point_down(module: str, path: Path) -> None:
     names = [name for name in imported(path) if name.partition(".")[0] not in LIBRARIES]

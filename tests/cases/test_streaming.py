@@ -13,6 +13,8 @@ from agent.engines.settings import EngineSettings
 from agent.stack import Part, Stack, StackSettings
 from tests.callers import mqtt_caller
 
+pytestmark = pytest.mark.once
+
 SENTENCES = ("The first one is here already.", "The second one is still to come!", "And this is the very last of them.")
 ANSWER = " ".join(SENTENCES)
 S_PER_CHARACTER = 0.06

@@ -12,6 +12,8 @@ from agent.contract.errors import ContractError, ErrorCode
 from agent.contract.terms import MAX_ID_CHARS, Operation, ReplyMode, is_id
 from agent.contract.topics import MAX_TOPIC_BYTES, Address, Topics
 
+pytestmark = pytest.mark.once
+
 TOPICS = Topics()
 ROOT = "edgevoice/v1/orin"
 ID_CHARACTERS = string.ascii_letters + string.digits + "_.-"

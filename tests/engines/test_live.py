@@ -15,7 +15,7 @@ from agent.contract.terms import Stage
 from agent.engines.piecewise import Piecewise
 from agent.errors import EngineDied, EngineError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 FOR_EVER_S = 600.0
 PIECE = Audio(np.zeros(1_600, np.float32), 16_000)

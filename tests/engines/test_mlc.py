@@ -23,7 +23,7 @@ from agent.errors import EngineDied, EngineError
 from tests.engines.asking import answer, chat, text_of
 from tests.engines.mlc_models import make_library, make_model, make_whole_model
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 ROOT = Path(__file__).parents[2]
 DOUBLES = ROOT / "tests" / "doubles"

@@ -8,6 +8,8 @@ import pytest
 from agent.mlc_chat import GenerationConfig
 from agent.mlc_chat.callback import DeltaCallback, StreamIterator, StreamToStdout
 
+pytestmark = pytest.mark.once
+
 
 class Deltas(DeltaCallback):
     def __init__(self, interval):

@@ -208,6 +208,8 @@ def test_a_model_that_cannot_be_loaded_says_why(registered):
 TALKS = f"""
 from agent.mlc_chat import ChatModule
 from agent.mlc_chat.callback import StreamToStdout
+
+pytestmark = pytest.mark.once
 cm = ChatModule("{NAME}")
 print(cm._engine.pid, flush=True)
 cm.generate("Hi", progress_callback=StreamToStdout(1))

@@ -11,6 +11,8 @@ from agent.mlc_chat import ChatConfig, ChatModule, ConvConfig
 from tests.engines.mlc_models import TEMPLATE, make_library, make_model
 from tests.mlc_chat.conftest import NAME
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 DOUBLES = ROOT / "tests" / "doubles"
 SCRIPT = {"answer": "The model answers."}

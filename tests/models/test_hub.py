@@ -16,6 +16,8 @@ from agent.models.pull import pull
 from agent.models.verify import faults
 from tests.models.web_server import Served
 
+pytestmark = pytest.mark.once
+
 REPOSITORY = "mlc-ai/Tiny-MLC"
 WEIGHTS = bytes(range(256)) * 1_000
 FILES = {"params_shard_0.bin": WEIGHTS, "old/list.json": b"[]", "README.md": b"Tiny", ".gitattributes": b"*.bin lfs"}

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from agent.pipeline.sentences import Sentences
 
+pytestmark = pytest.mark.once
+
 LEAD = "This was said before. "
 """With that the listener has something to hear, and the rest is cut at the ends of its sentences."""
 

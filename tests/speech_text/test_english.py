@@ -5,6 +5,8 @@ import pytest
 
 from agent.speech_text import speech_text
 
+pytestmark = pytest.mark.once
+
 NUMBERS = {
     "I have 42 of 101.": "I have forty-two of one hundred and one.",
     "1,234,567 people": "one million two hundred and thirty-four thousand five hundred and sixty-seven people",

@@ -4,6 +4,8 @@ import pytest
 
 from agent.speech_text import speech_text
 
+pytestmark = pytest.mark.once
+
 EMPHASIS = {
     "**Bold**, *italic* and ***both***": "Bold, italic and both",
     "__bold__ and _italic_": "bold and italic",

@@ -5,6 +5,8 @@ import pytest
 
 from agent.speech_text import speech_text
 
+pytestmark = pytest.mark.once
+
 GERMAN = {
     "**Hallo** & tschüss 😀": "Hallo und tschüss",
     "Das sind 42 von 1.000.000.": "Das sind zweiundvierzig von eine Million.",

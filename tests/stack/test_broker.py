@@ -20,6 +20,8 @@ from agent.stack.broker import Broker
 from agent.stack.child import ChildError
 from agent.stack.folder import run_folder
 
+pytestmark = pytest.mark.once
+
 TOPICS = Topics()
 
 

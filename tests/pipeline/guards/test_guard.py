@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from agent.pipeline.guards import Ending, Guard, GuardSettings
 
+pytestmark = pytest.mark.once
+
 ALL = GuardSettings()
 NONE = GuardSettings(stop_strings=False, role_markers=False, loops=False)
 

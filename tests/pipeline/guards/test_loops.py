@@ -11,6 +11,8 @@ from agent.pipeline.guards import Ending, Guard, GuardSettings
 from agent.pipeline.guards.loops import LONGEST, Loops, needed, needed_at_limit
 from agent.pipeline.guards.units import Unit, Units
 
+pytestmark = pytest.mark.once
+
 ONLY_LOOPS = GuardSettings(stop_strings=False, role_markers=False)
 
 LONG = (

@@ -4,6 +4,8 @@ import pytest
 
 from agent.pipeline.guards import Ending, Guard, GuardSettings
 
+pytestmark = pytest.mark.once
+
 ONLY_MARKERS = GuardSettings(loops=False, stop_strings=False)
 
 

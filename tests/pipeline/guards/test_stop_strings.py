@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from agent.pipeline.guards.stop_strings import StopStrings
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("text", "stop", "left"),
