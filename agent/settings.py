@@ -82,7 +82,7 @@ class SessionSettings(_Section):
     unnamed_idle_s: float = Field(default=600.0, ge=0)
     """The same for the one that a device's requests belong to which name none; 0: each stands alone [s]."""
     max_turns: int = Field(default=1_000, ge=1)
-    """Questions and answers of each; over it, the oldest are forgotten."""
+    """Questions and answers of each; over it, the oldest eighth of them is forgotten."""
     max_per_client: int = Field(default=1_000, ge=1)
     """Conversations of each client; over it, the oldest are forgotten."""
 

@@ -24,10 +24,12 @@ ON CONFLICT (client, id) DO UPDATE SET used_at = excluded.used_at, boot_id = exc
 _ADD = "INSERT OR IGNORE INTO turn (client, session, request_id, asked_at, question, answer) VALUES (?, ?, ?, ?, ?, ?)"
 """The same turn once, also where a crash has it written again."""
 _TRIM = """
-DELETE FROM turn WHERE client = ? AND session = ? AND number <= (
-    SELECT number FROM turn WHERE client = ? AND session = ? ORDER BY number DESC LIMIT 1 OFFSET ?
-)
+DELETE FROM turn WHERE client = ?1 AND session = ?2
+    AND EXISTS (SELECT 1 FROM turn WHERE client = ?1 AND session = ?2 LIMIT 1 OFFSET ?3)
+    AND number <= (SELECT number FROM turn WHERE client = ?1 AND session = ?2 ORDER BY number DESC LIMIT 1 OFFSET ?4)
 """
+"""Some at once: with each that goes, the model's prompt begins anew, and is to be read again."""
+_SHARE_AT_ONCE = 8
 _CONFIGURE = "UPDATE session SET config = ? WHERE client = ? AND id = ?"
 _SUMMARIZE = "UPDATE session SET summary = ?, summarized = ? WHERE client = ? AND id = ?"
 _UNSAY = "DELETE FROM turn WHERE client = ? AND session = ?"
@@ -92,11 +94,11 @@ class Sessions:
 
     def added(self, key: SessionKey, request: RunKey, asked_at: float, turn: Turn) -> list[Statement]:
         """What is to be written so that `turn`, a question and its answer, was said."""
-        now = Moment.now()
+        now, most = Moment.now(), self._kept.max_turns
         return [
             Statement(_TOUCH, (*key, now.wall_s, *now)),
             Statement(_ADD, (*key, request.id, asked_at, *turn)),
-            Statement(_TRIM, (*key, *key, self._kept.max_turns)),
+            Statement(_TRIM, (*key, most, most - most // _SHARE_AT_ONCE)),
         ]
 
     def configure(self, key: SessionKey, config: SessionConfig) -> asyncio.Future[None]:

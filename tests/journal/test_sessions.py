@@ -69,6 +69,16 @@ async def test_the_oldest_turns_are_forgotten_and_numbers_go_on(path):
         assert [number for number, _ in journal.sessions.turns(KEY)] == [4, 5, 6]
 
 
+async def test_of_many_turns_some_are_forgotten_at_once(path):
+    async with opened(path, max_turns=16) as journal:
+        kept = []
+        for number in range(20):
+            await say(journal, number)
+            kept.append(len(questions(journal)))
+        assert (max(kept), kept[15:]) == (16, [16, 14, 15, 16, 14])
+        assert questions(journal)[-1] == "question 19"
+
+
 async def test_it_is_configured_before_it_begins_and_reset_without_losing_that(path):
     config = SessionConfig(system="Be glad.", params=Sampling(temperature=0.2))
     async with opened(path) as journal:
