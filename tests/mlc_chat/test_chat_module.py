@@ -17,6 +17,8 @@ from agent.errors import EngineError
 from agent.mlc_chat import ChatConfig, ChatModule, ConvConfig, GenerationConfig
 from tests.mlc_chat.conftest import NAME
 
+pytestmark = pytest.mark.once
+
 ALL_ASKED = "{asked}"
 RATES = re.compile(r"prefill: \d+\.\d tok/s, decode: \d+\.\d tok/s")
 
@@ -209,7 +211,6 @@ TALKS = f"""
 from agent.mlc_chat import ChatModule
 from agent.mlc_chat.callback import StreamToStdout
 
-pytestmark = pytest.mark.once
 cm = ChatModule("{NAME}")
 print(cm._engine.pid, flush=True)
 cm.generate("Hi", progress_callback=StreamToStdout(1))
