@@ -24,9 +24,9 @@ ON CONFLICT (client, id) DO UPDATE SET used_at = excluded.used_at, boot_id = exc
 _ADD = "INSERT OR IGNORE INTO turn (client, session, request_id, asked_at, question, answer) VALUES (?, ?, ?, ?, ?, ?)"
 """The same turn once, also where a crash has it written again."""
 _TRIM = """
-DELETE FROM turn WHERE client = ?1 AND session = ?2
-    AND EXISTS (SELECT 1 FROM turn WHERE client = ?1 AND session = ?2 LIMIT 1 OFFSET ?3)
-    AND number <= (SELECT number FROM turn WHERE client = ?1 AND session = ?2 ORDER BY number DESC LIMIT 1 OFFSET ?4)
+DELETE FROM turn WHERE client = ? AND session = ?
+    AND EXISTS (SELECT 1 FROM turn WHERE client = ? AND session = ? LIMIT 1 OFFSET ?)
+    AND number <= (SELECT number FROM turn WHERE client = ? AND session = ? ORDER BY number DESC LIMIT 1 OFFSET ?)
 """
 """Some at once: with each that goes, the model's prompt begins anew, and is to be read again."""
 _SHARE_AT_ONCE = 8
@@ -98,7 +98,7 @@ class Sessions:
         return [
             Statement(_TOUCH, (*key, now.wall_s, *now)),
             Statement(_ADD, (*key, request.id, asked_at, *turn)),
-            Statement(_TRIM, (*key, most, most - most // _SHARE_AT_ONCE)),
+            Statement(_TRIM, (*key, *key, most, *key, most - most // _SHARE_AT_ONCE)),
         ]
 
     def configure(self, key: SessionKey, config: SessionConfig) -> asyncio.Future[None]:
